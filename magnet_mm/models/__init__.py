@@ -1,0 +1,23 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Model components, registered into mmseg's registries."""
+
+from magnet_mm.models.auxiliary_heads import AlignmentHead, MaskGroundingHead
+from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
+from magnet_mm.models.decode_heads import DeformablePixelDecoder, OneQueryMask2FormerHead
+from magnet_mm.models.fusion import MagNetFusion, PWAMFusion
+from magnet_mm.models.segmentors import ReferringSegmentor
+from magnet_mm.models.text import StagewiseBert
+from magnet_mm.models.visual import StagewiseSwin
+
+__all__ = [
+    'AlignmentHead',
+    'CrossModalEncoder',
+    'DeformablePixelDecoder',
+    'MagNetFusion',
+    'MaskGroundingHead',
+    'OneQueryMask2FormerHead',
+    'PWAMFusion',
+    'ReferringSegmentor',
+    'StagewiseBert',
+    'StagewiseSwin',
+]

@@ -1,0 +1,173 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Mask Grounding (MagNet, CVPR 2024, sec. 3.2, supplement sec. 5; methods 3.3).
+
+The model must recover masked words from the sentence, the image and the object's mask:
+``loss = CE(word, Predictor([O; P; C]))`` with words ``O``, image tokens ``P`` and one mask token
+``C``. Words are masked before the text encoder [S].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertEncoder, BertPredictionHeadTransform
+
+from magnet_mm.models.ops import cell_centres
+from magnet_mm.models.targets import stack_masks
+from magnet_mm.structures import CrossModalFeatures
+
+# Value of word_targets where no word is asked for.
+NO_TARGET = -1
+
+
+@MODELS.register_module()
+class MaskGroundingHead(BaseModule):
+    """Corrupts the sentence and predicts the true words from words, image and mask.
+
+    Args:
+        visual_channels: channels of ``F_1..F_4``, filled in by the segmentor; the last map is read.
+        text_channels: ``D``, filled in by the segmentor.
+        vocabulary_size: number of token ids, filled in by the segmentor.
+        mask_token_id: id of [MASK]; 103 in bert-base-uncased.
+        corruption: probability that a word is asked for; 0.15 [P supp.].
+        masked_share: share of those replaced by [MASK], the rest stays as it is; 0.9 [S, the
+            author points at ovr-cnn].
+        num_layers: BERT layers of the token predictor; 8 [P supp.].
+        num_heads: their heads; 12 (our choice, BERT-base).
+        ffn_channels: their FFN width; 3072 (our choice, BERT-base).
+        loss_weight: 1.0 (our choice).
+    """
+
+    derived_arguments = ('visual_channels', 'text_channels', 'vocabulary_size')
+
+    def __init__(
+        self,
+        visual_channels: Sequence[int],
+        text_channels: int,
+        vocabulary_size: int,
+        mask_token_id: int = 103,
+        corruption: float = 0.15,
+        masked_share: float = 0.9,
+        num_layers: int = 8,
+        num_heads: int = 12,
+        ffn_channels: int = 3072,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.mask_token_id = mask_token_id
+        self.corruption = corruption
+        self.masked_share = masked_share
+        self.loss_weight = loss_weight
+        # Visual tokens: LayerNorm(Linear(feature) + Linear(cell centre)), dropout 0.1 [C ovr-cnn].
+        self.visual_project = nn.Linear(visual_channels[-1], text_channels)
+        self.location_project = nn.Linear(2, text_channels)
+        self.visual_norm = nn.LayerNorm(text_channels)
+        self.dropout = nn.Dropout(0.1)
+        # Mask token: 2-layer MLP on the mask's centre (our choice, methods 3.3).
+        self.mask_encoder = nn.Sequential(
+            nn.Linear(2, text_channels), nn.ReLU(), nn.Linear(text_channels, text_channels)
+        )
+        sizes = BertConfig(
+            hidden_size=text_channels,
+            num_hidden_layers=num_layers,
+            num_attention_heads=num_heads,
+            intermediate_size=ffn_channels,
+        )
+        sizes._attn_implementation = 'sdpa'
+        self.predictor = BertEncoder(sizes)
+        # LM head: dense, GELU, LayerNorm; the output weight is tied to the word embedding.
+        self.transform = BertPredictionHeadTransform(sizes)
+        self.vocabulary_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def corrupt_text(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Ask for some words and hide most of them.
+
+        [CLS] (first), [SEP] (last real token) and padding are never chosen.
+
+        Args:
+            input_ids: ``[B, T]`` int64.
+            attention_mask: ``[B, T]`` int64.
+
+        Returns:
+            Corrupted ids ``[B, T]`` and word targets ``[B, T]`` (true id, or -1 if not asked for).
+        """
+        position = torch.arange(input_ids.shape[1], device=input_ids.device)
+        last = attention_mask.sum(1, keepdim=True) - 1
+        words = (position > 0) & (position < last)
+        chance = torch.rand(2, *input_ids.shape, device=input_ids.device)
+        asked = words & (chance[0] < self.corruption)
+        hidden = asked & (chance[1] < self.masked_share)
+        return (
+            input_ids.masked_fill(hidden, self.mask_token_id),
+            input_ids.masked_fill(~asked, NO_TARGET),
+        )
+
+    def loss(
+        self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """``loss_grounding``: mean cross-entropy over the asked words of all ranks; 0 if none."""
+        centres, visible = mask_centres(stack_masks(batch_data_samples))
+        # An object without pixels grounds nothing.
+        targets = features.word_targets.masked_fill(~visible.unsqueeze(1), NO_TARGET)
+        states = self.predict_words(features, centres)
+        asked = targets != NO_TARGET
+        hidden = self.transform(states[asked])
+        logits = F.linear(hidden, features.word_embedding, self.vocabulary_bias).float()
+        total = F.cross_entropy(logits, targets[asked], reduction='sum')
+        count = asked.sum().float()
+        all_reduce(count)
+        loss = total * get_world_size() / count.clamp(min=1)
+        return dict(loss_grounding=self.loss_weight * loss)
+
+    def predict_words(self, features: CrossModalFeatures, centres: Tensor) -> Tensor:
+        """Run the predictor over ``[O; P; C]``.
+
+        Args:
+            features: words ``[B, T, D]`` of the corrupted sentence and the last visual map.
+            centres: mask centres ``[B, 2]`` (x, y) in 0..1.
+
+        Returns:
+            States of the words ``[B, T, D]``.
+        """
+        visual = features.visual[-1]
+        locations = cell_centres(visual.shape[2], visual.shape[3], visual.device).to(visual.dtype)
+        tokens = self.visual_project(visual.flatten(2).transpose(1, 2))
+        tokens = self.dropout(self.visual_norm(tokens + self.location_project(locations)))
+        mask_token = self.mask_encoder(centres.to(tokens.dtype)).unsqueeze(1)
+        states = torch.cat([features.words, tokens, mask_token], dim=1)
+        batch, length = features.word_mask.shape
+        visible = torch.ones(
+            batch, states.shape[1], dtype=torch.bool, device=states.device
+        )
+        visible[:, :length] = features.word_mask.bool()
+        for layer in self.predictor.layer:
+            output = layer(states, visible[:, None, None, :])
+            states = output if isinstance(output, Tensor) else output[0]
+        return states[:, :length]
+
+
+def mask_centres(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre of mass of every mask.
+
+    Args:
+        masks: float ``[B, 1, H, W]`` 0/1.
+
+    Returns:
+        Centres ``[B, 2]`` (x, y) in 0..1, and bool ``[B]``, False for empty masks.
+    """
+    weights = masks.flatten(1)
+    area = weights.sum(1, keepdim=True)
+    locations = cell_centres(masks.shape[2], masks.shape[3], masks.device)
+    return weights @ locations / area.clamp(min=1), area.squeeze(1) > 0

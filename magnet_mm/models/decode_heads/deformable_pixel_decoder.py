@@ -1,0 +1,129 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""MagNet's pixel decoder: Mask2Former's, with all four levels inside the deformable encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.layers import MSDeformAttnPixelDecoder
+from mmengine.config import ConfigDict
+from torch import Tensor, nn
+
+from magnet_mm.models.ops import cell_centres, deformable_attention
+
+
+class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
+    """mmdet's deformable pixel decoder over strides 4..32, with its own forward.
+
+    Stride 4 takes part in the encoder, so there is no extra FPN level; the mask feature is a 1x1
+    convolution on the stride-4 output [C]. The parameters, their names and their initialisation
+    are mmdet's. The forward is ours: sizes stay Python integers (mmdet turns them into tensors,
+    which breaks ``torch.compile`` and ``torch.export``), and the attention falls back to torch
+    where mmcv has no kernel.
+
+    Args:
+        in_channels: channels of ``F_1..F_4``, fine to coarse.
+        channels: width, a multiple of 32; 256 [C].
+        num_layers: deformable encoder layers; 4 [C].
+        num_heads: attention heads; 8 [C].
+        ffn_channels: FFN width; 1024 [C].
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int = 256,
+        num_layers: int = 4,
+        num_heads: int = 8,
+        ffn_channels: int = 1024,
+    ) -> None:
+        super().__init__(
+            in_channels=list(in_channels),
+            strides=[4 * 2**level for level in range(len(in_channels))],
+            feat_channels=channels,
+            out_channels=channels,
+            num_outs=min(3, len(in_channels)),
+            norm_cfg=dict(type='GN', num_groups=32),
+            act_cfg=dict(type='ReLU'),
+            encoder=ConfigDict(
+                num_layers=num_layers,
+                layer_cfg=dict(
+                    self_attn_cfg=dict(
+                        embed_dims=channels,
+                        num_heads=num_heads,
+                        num_levels=len(in_channels),
+                        num_points=4,
+                        dropout=0.0,
+                        batch_first=True,
+                    ),
+                    ffn_cfg=dict(
+                        embed_dims=channels, feedforward_channels=ffn_channels, ffn_drop=0.0
+                    ),
+                ),
+            ),
+            positional_encoding=dict(num_feats=channels // 2, normalize=True),
+        )
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Encode all levels jointly.
+
+        Args:
+            feats: ``F_1..F_4``, each ``[B, C_i, H_i, W_i]``, fine to coarse.
+
+        Returns:
+            The mask feature ``[B, channels, H/4, W/4]``, and the memories of the three coarsest
+            levels ``[B, channels, H_i, W_i]``, coarse to fine.
+        """
+        coarse_to_fine = list(feats)[::-1]
+        shapes = [(feat.shape[2], feat.shape[3]) for feat in coarse_to_fine]
+        tokens = torch.cat(
+            [
+                conv(feat).flatten(2).transpose(1, 2)
+                for conv, feat in zip(self.input_convs, coarse_to_fine, strict=True)
+            ],
+            dim=1,
+        )
+        position = torch.cat(
+            [
+                self.position(shape, tokens) + level
+                for shape, level in zip(shapes, self.level_encoding.weight, strict=True)
+            ]
+        )
+        references = torch.cat([cell_centres(*shape, tokens.device) for shape in shapes])
+        for layer in self.encoder.layers:
+            attended = _self_attention(layer.self_attn, tokens, position, references, shapes)
+            tokens = layer.norms[0](tokens + attended)
+            tokens = layer.norms[1](layer.ffn(tokens))
+        memories = [
+            memory.transpose(1, 2).unflatten(2, shape)
+            for memory, shape in zip(
+                tokens.split([h * w for h, w in shapes], dim=1), shapes, strict=True
+            )
+        ]
+        return self.mask_feature(memories[-1]), memories[: self.num_outs]
+
+    def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
+        """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
+        no_padding = torch.zeros(1, *shape, dtype=torch.bool, device=like.device)
+        return self.postional_encoding(no_padding)[0].flatten(1).T.to(like.dtype)
+
+
+def _self_attention(
+    attention: nn.Module,
+    tokens: Tensor,
+    position: Tensor,
+    references: Tensor,
+    shapes: Sequence[tuple[int, int]],
+) -> Tensor:
+    """Deformable self-attention with the parameters of mmcv's module, ``[B, S, C]``."""
+    batch, length, _ = tokens.shape
+    heads, levels, points = attention.num_heads, attention.num_levels, attention.num_points
+    query = tokens + position
+    value = attention.value_proj(tokens).view(batch, length, heads, -1)
+    offsets = attention.sampling_offsets(query).view(batch, length, heads, levels, points, 2)
+    weights = attention.attention_weights(query).view(batch, length, heads, levels * points)
+    weights = weights.softmax(-1).view(batch, length, heads, levels, points)
+    sizes = references.new_tensor([(w, h) for h, w in shapes])
+    locations = references[:, None, None, None] + offsets / sizes[:, None]
+    return attention.output_proj(deformable_attention(value, shapes, locations, weights))

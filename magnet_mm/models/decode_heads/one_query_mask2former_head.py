@@ -1,0 +1,156 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""MagNet's head: Mask2Former's masked-attention decoder with a single query (methods 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.layers import Mask2FormerTransformerDecoder
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
+from magnet_mm.models.targets import area_masks
+from magnet_mm.structures import CrossModalFeatures
+
+
+@MODELS.register_module()
+class OneQueryMask2FormerHead(BaseModule):
+    """One learned query becomes the mask of the referred object.
+
+    Composed of mmdet's pixel decoder and transformer decoder (design.md); the class head of
+    Mask2Former is left out, because with one query the released softmax over queries is always 1.
+
+    Args:
+        in_channels: channels of ``F_1..F_4``, filled in by the segmentor.
+        channels: width; 256 [C].
+        num_heads: attention heads; 8 [C].
+        encoder_layers: deformable encoder layers of the pixel decoder; 4 [C].
+        encoder_ffn_channels: their FFN width; 1024 [C].
+        decoder_layers: masked-attention layers; 9 [P supp.].
+        decoder_ffn_channels: their FFN width; 2048 [C].
+        loss_mask: binary cross-entropy on mask logits.
+        loss_dice: Dice loss on mask logits.
+    """
+
+    # What mmseg's EncoderDecoder reads off a head: one sigmoid channel of logits.
+    num_classes = 1
+    out_channels = 1
+    align_corners = True
+    uses_words = False
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int = 256,
+        num_heads: int = 8,
+        encoder_layers: int = 4,
+        encoder_ffn_channels: int = 1024,
+        decoder_layers: int = 9,
+        decoder_ffn_channels: int = 2048,
+        loss_mask: dict | None = None,
+        loss_dice: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.pixel_decoder = DeformablePixelDecoder(
+            in_channels, channels, encoder_layers, num_heads, encoder_ffn_channels
+        )
+        self.transformer_decoder = Mask2FormerTransformerDecoder(
+            num_layers=decoder_layers,
+            layer_cfg=dict(
+                self_attn_cfg=dict(embed_dims=channels, num_heads=num_heads),
+                cross_attn_cfg=dict(embed_dims=channels, num_heads=num_heads),
+                ffn_cfg=dict(embed_dims=channels, feedforward_channels=decoder_ffn_channels),
+            ),
+        )
+        self.num_heads = num_heads
+        self.pixel_channels = channels
+        self.num_levels = self.pixel_decoder.num_outs
+        self.query_feat = nn.Embedding(1, channels)
+        self.query_embed = nn.Embedding(1, channels)
+        self.level_embed = nn.Embedding(self.num_levels, channels)
+        self.mask_embed = nn.Sequential(
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, channels),
+        )
+        self.loss_mask = MODELS.build(loss_mask) if loss_mask else None
+        self.loss_dice = MODELS.build(loss_dice) if loss_dice else None
+
+    def init_weights(self) -> None:
+        """Initialise as Mask2Former does (mmdet)."""
+        self.pixel_decoder.init_weights()
+        for parameter in self.transformer_decoder.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_normal_(parameter)
+
+    def forward(self, features: CrossModalFeatures) -> Tensor:
+        """Mask logits ``[B, 1, H/4, W/4]`` of the last decoder layer."""
+        return self.decode(features)[-1]
+
+    def decode(self, features: CrossModalFeatures) -> list[Tensor]:
+        """Mask logits ``[B, 1, H/4, W/4]`` of the raw query and after every layer.
+
+        Leaves the mask feature in ``features.pixel_embedding`` for the auxiliary heads.
+        """
+        mask_feature, memories = self.pixel_decoder(features.visual)
+        features.pixel_embedding = mask_feature
+        keys, positions = [], []
+        for memory, level in zip(memories, self.level_embed.weight, strict=True):
+            keys.append(memory.flatten(2).transpose(1, 2) + level)
+            position = self.pixel_decoder.position(tuple(memory.shape[2:]), memory)
+            positions.append(position.expand(memory.shape[0], -1, -1))
+
+        batch = mask_feature.shape[0]
+        query = self.query_feat.weight.expand(batch, -1, -1)
+        query_position = self.query_embed.weight.expand(batch, -1, -1)
+        masks = [self._mask(query, mask_feature)]
+        for index, layer in enumerate(self.transformer_decoder.layers):
+            level = index % self.num_levels
+            query = layer(
+                query=query,
+                key=keys[level],
+                value=keys[level],
+                query_pos=query_position,
+                key_pos=positions[level],
+                cross_attn_mask=self._blocked(masks[-1], tuple(memories[level].shape[2:])),
+            )
+            masks.append(self._mask(query, mask_feature))
+        return masks
+
+    def _mask(self, query: Tensor, mask_feature: Tensor) -> Tensor:
+        """Logits ``[B, 1, H, W]`` of the query ``[B, 1, C]``."""
+        kernel = self.mask_embed(self.transformer_decoder.post_norm(query))
+        return torch.einsum('bqc,bchw->bqhw', kernel, mask_feature)
+
+    def _blocked(self, mask: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Keys outside the last mask, bool ``[B * heads, 1, h * w]``; none if all would be."""
+        logits = F.interpolate(mask.detach(), shape, mode='bilinear', align_corners=False)
+        blocked = logits.flatten(2).sigmoid() < 0.5
+        blocked = blocked & ~blocked.all(-1, keepdim=True)
+        return blocked.repeat_interleave(self.num_heads, dim=0)
+
+    def loss(
+        self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Mask and Dice losses of all outputs (deep supervision), on every pixel at stride 4.
+
+        The ground truth is the share of each cell covered by the object (our choice; it keeps
+        sub-cell borders). Keys: ``loss_mask``, ``loss_dice`` for the last layer, with the
+        prefix ``d<k>.`` for earlier ones.
+        """
+        masks = self.decode(features)
+        target = area_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
+        losses = {}
+        for index, mask in enumerate(masks):
+            prefix = '' if index == len(masks) - 1 else f'd{index}.'
+            logits = mask.float()
+            losses[f'{prefix}loss_mask'] = self.loss_mask(logits, target)
+            losses[f'{prefix}loss_dice'] = self.loss_dice(logits.flatten(1), target.flatten(1))
+        return losses

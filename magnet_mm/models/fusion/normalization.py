@@ -1,0 +1,24 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Normalisation over positions of channels-last sequences."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SequenceInstanceNorm(nn.Module):
+    """InstanceNorm1d without affine parameters over dim 1 of ``[B, N, C]``, in float32.
+
+    Equal to ``nn.InstanceNorm1d(C)`` on the transposed tensor, without the transposes.
+    """
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, N, C]`` to the same shape and dtype."""
+        wide = x.float()
+        variance, mean = torch.var_mean(wide, dim=1, keepdim=True, correction=0)
+        return ((wide - mean) * torch.rsqrt(variance + self.eps)).to(x.dtype)

@@ -1,0 +1,7 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Tensor operations without parameters."""
+
+from magnet_mm.models.ops.deformable_attention import deformable_attention
+from magnet_mm.models.ops.grid import cell_centres
+
+__all__ = ['cell_centres', 'deformable_attention']

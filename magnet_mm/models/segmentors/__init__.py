@@ -1,0 +1,6 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Segmentors: they only compose encoder and heads."""
+
+from magnet_mm.models.segmentors.referring_segmentor import ReferringSegmentor
+
+__all__ = ['ReferringSegmentor']

@@ -1,0 +1,133 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The segmentor of every method: mmseg's EncoderDecoder with a sentence beside the image."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.models.targets import stack_text
+from magnet_mm.structures import CrossModalFeatures
+
+
+@MODELS.register_module()
+class ReferringSegmentor(EncoderDecoder):
+    """Composes a cross-modal encoder, one decode head and any number of auxiliary heads.
+
+    The arguments are those of mmseg's ``EncoderDecoder``; ``backbone`` is a
+    :class:`CrossModalEncoder`. Channel numbers are not repeated in configs: the decode head is
+    given ``in_channels``, and an auxiliary head the numbers it lists in ``derived_arguments``
+    (out of ``visual_channels``, ``text_channels``, ``vocabulary_size``, ``pixel_channels``).
+
+    An auxiliary head with a method ``corrupt_text(input_ids, attention_mask) ->
+    (input_ids, word_targets)`` changes the sentence in training, before the text encoder reads it.
+    """
+
+    def _init_decode_head(self, decode_head: dict) -> None:
+        super()._init_decode_head(
+            dict(decode_head, in_channels=list(self.backbone.visual_channels))
+        )
+
+    def _init_auxiliary_head(self, auxiliary_head: list[dict] | dict | None) -> None:
+        if isinstance(auxiliary_head, dict):
+            auxiliary_head = [auxiliary_head]
+        super()._init_auxiliary_head([self._complete(head) for head in auxiliary_head or []])
+        self._corrupting_heads = [
+            head for head in self.auxiliary_head if hasattr(head, 'corrupt_text')
+        ]
+        if len(self._corrupting_heads) > 1:
+            raise ConfigError('Only one auxiliary head may corrupt the sentence; remove the others.')
+
+    def _complete(self, head: dict) -> dict:
+        """Fill the channel numbers that an auxiliary head asks for into its config."""
+        known = dict(
+            visual_channels=self.backbone.visual_channels,
+            text_channels=self.backbone.text_channels,
+            vocabulary_size=self.backbone.vocabulary_size,
+            pixel_channels=getattr(self.decode_head, 'pixel_channels', None),
+        )
+        wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
+        for name in wanted:
+            if known[name] is None:
+                raise ConfigError(
+                    f'{head["type"]} needs {name}, which {type(self.decode_head).__name__} does '
+                    'not have; use a decode head with a pixel embedding.'
+                )
+        return dict(head, **{name: known[name] for name in wanted})
+
+    def extract_feat(
+        self, inputs: Tensor, input_ids: Tensor, attention_mask: Tensor, final_words: bool = True
+    ) -> CrossModalFeatures:
+        """Encode images ``[B, 3, H, W]`` and sentences ``[B, T]``."""
+        return self.backbone(inputs, input_ids, attention_mask, final_words=final_words)
+
+    def predict_logits(self, images: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The pure-tensor entry point: what is exported, compiled, benchmarked and compared.
+
+        Args:
+            images: normalised RGB ``[B, 3, H, W]``, float.
+            input_ids: ``[B, T]`` int64.
+            attention_mask: ``[B, T]`` int64, 1 for real tokens.
+
+        Returns:
+            Mask logits ``[B, C, H/4, W/4]``, ``C = 1`` (sigmoid) or 2 (softmax; LAVT).
+        """
+        uses_words = getattr(self.decode_head, 'uses_words', False)
+        features = self.extract_feat(images, input_ids, attention_mask, final_words=uses_words)
+        return self.decode_head(features)
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Losses of the decode head (``decode.*``) and the auxiliary heads (``aux_<k>.*``)."""
+        input_ids, attention_mask = stack_text(data_samples)
+        word_targets = None
+        for head in self._corrupting_heads:
+            input_ids, word_targets = head.corrupt_text(input_ids, attention_mask)
+        features = self.extract_feat(inputs, input_ids, attention_mask)
+        features.word_targets = word_targets
+        losses = self._decode_head_forward_train(features, data_samples)
+        losses.update(self._auxiliary_head_forward_train(features, data_samples))
+        return losses
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Add ``seg_logits`` and ``pred_sem_seg`` at input resolution to every sample.
+
+        Raises:
+            DataError: without data samples, since they carry the sentences.
+        """
+        if data_samples is None:
+            raise DataError('Prediction needs data samples, which carry the sentences.')
+        logits = self.predict_logits(inputs, *stack_text(data_samples))
+        upsampled = F.interpolate(
+            logits.float(), inputs.shape[2:], mode='bilinear', align_corners=True
+        )
+        return self.postprocess_result(upsampled, data_samples)
+
+    def postprocess_result(
+        self, seg_logits: Tensor, data_samples: list[SegDataSample]
+    ) -> list[SegDataSample]:
+        """Threshold logits ``[B, C, H, W]`` where they are, at input resolution.
+
+        mmseg resizes to the original size first; the published RIS numbers are measured at input
+        resolution (data.md). One channel: logit > 0; two channels: argmax.
+        """
+        if seg_logits.shape[1] == 1:
+            masks = seg_logits > 0
+        else:
+            masks = seg_logits.argmax(dim=1, keepdim=True)
+        for sample, logits, mask in zip(data_samples, seg_logits, masks.byte(), strict=True):
+            sample.seg_logits = PixelData(data=logits)
+            sample.pred_sem_seg = PixelData(data=mask)
+        return data_samples
+
+    def _forward(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> Tensor:
+        """Mask logits of ``mode='tensor'``."""
+        return self.predict_logits(inputs, *stack_text(data_samples))

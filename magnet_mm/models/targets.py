@@ -1,0 +1,47 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Ground truth and text of a batch of data samples, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from magnet_mm.errors import DataError
+
+
+def stack_text(data_samples: Sequence[SegDataSample]) -> tuple[Tensor, Tensor]:
+    """``input_ids`` and ``attention_mask`` of a batch, each int64 ``[B, T]``.
+
+    Raises:
+        DataError: when a sample has no tokens.
+    """
+    for sample in data_samples:
+        if 'input_ids' not in sample or 'attention_mask' not in sample:
+            raise DataError(
+                f'The sample of {sample.get("img_path", "an image")} has no input_ids and '
+                'attention_mask; add TokenizeExpression and PackReferringInputs to the pipeline.'
+            )
+    return (
+        torch.stack([sample.input_ids for sample in data_samples]),
+        torch.stack([sample.attention_mask for sample in data_samples]),
+    )
+
+
+def stack_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
+    """Ground-truth masks ``[B, 1, H, W]`` at input resolution, float32 0/1."""
+    return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).float()
+
+
+def area_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
+    """Share of each cell that the object covers, float32 ``[B, 1, h, w]`` in 0..1."""
+    return F.interpolate(stack_masks(data_samples), shape, mode='area')
+
+
+def nearest_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
+    """Masks at a smaller size by nearest sampling, bool ``[B, h, w]``."""
+    resized = F.interpolate(stack_masks(data_samples), shape, mode='nearest-exact')
+    return resized.squeeze(1) > 0.5

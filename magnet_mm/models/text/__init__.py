@@ -1,0 +1,6 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Text encoders that can be run group by group."""
+
+from magnet_mm.models.text.stagewise_bert import StagewiseBert
+
+__all__ = ['StagewiseBert']

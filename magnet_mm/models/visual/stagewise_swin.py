@@ -1,0 +1,52 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""mmseg's Swin Transformer, opened between its blocks and its patch merging.
+
+A stage-wise visual backbone has ``channels`` (one number per stage) and three methods, all on
+channels-last maps ``[B, H, W, C]``:
+
+- ``stem(images [B, 3, H, W])``: input of stage 0,
+- ``stage(i, x)``: ``V_i``, where fusion happens,
+- ``downsample(i, v)``: input of stage ``i + 1``.
+"""
+
+from __future__ import annotations
+
+from mmseg.models.backbones import SwinTransformer
+from mmseg.registry import MODELS
+from torch import Tensor
+
+
+@MODELS.register_module()
+class StagewiseSwin(SwinTransformer):
+    """Swin Transformer that lets language in before each patch merging.
+
+    Released LAVT and MagNet fuse there [C]. The arguments are those of mmseg's
+    ``SwinTransformer``; its output norms are not built, since the fusion modules own theirs.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(out_indices=(), **kwargs)
+        self.channels: tuple[int, ...] = tuple(self.num_features)
+
+    def stem(self, images: Tensor) -> Tensor:
+        """``[B, 3, H, W]`` to the patch embedding ``[B, H/4, W/4, C_0]``."""
+        tokens, (height, width) = self.patch_embed(images)
+        if self.use_abs_pos_embed:
+            tokens = tokens + self.absolute_pos_embed
+        tokens = self.drop_after_pos(tokens)
+        return tokens.view(tokens.shape[0], height, width, -1)
+
+    def stage(self, index: int, x: Tensor) -> Tensor:
+        """Blocks of one stage, ``[B, H_i, W_i, C_i]`` to the same shape."""
+        height, width = x.shape[1:3]
+        tokens = x.flatten(1, 2)
+        for block in self.stages[index].blocks:
+            tokens = block(tokens, (height, width))
+        return tokens.view_as(x)
+
+    def downsample(self, index: int, v: Tensor) -> Tensor:
+        """Patch merging, ``[B, H_i, W_i, C_i]`` to ``[B, H_i/2, W_i/2, 2 C_i]``."""
+        tokens, (height, width) = self.stages[index].downsample(
+            v.flatten(1, 2), tuple(v.shape[1:3])
+        )
+        return tokens.view(tokens.shape[0], height, width, -1)

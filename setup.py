@@ -1,0 +1,37 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Installs ``magnet_mm``; see the README for the two commands that do everything."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_requirements(name: str) -> list[str]:
+    """Lines of ``requirements/<name>.txt`` without comments."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+version = {}
+exec((ROOT / 'magnet_mm' / 'version.py').read_text(encoding='utf-8'), version)
+
+setup(
+    name='magnet_mm',
+    version=version['__version__'],
+    description='Referring image segmentation for OpenMMLab: MagNet, LAVT and CoupAlign',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
+    package_data={'magnet_mm': ['datasets/vocabularies/*/*']},
+    # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
+    # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
+    # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).
+    install_requires=read_requirements('runtime'),
+    extras_require={
+        name: read_requirements(name) for name in ('optional', 'tests')
+    },
+)
