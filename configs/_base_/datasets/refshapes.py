@@ -1,0 +1,64 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""RefShapes, the generated default data (tools/dataset_tools/make_refshapes.py): data and metric.
+
+The tokenizer is the vocabulary shipped with the package, so nothing is downloaded.
+Environment: REFSHAPES_ROOT moves the data.
+"""
+
+dataset_type = 'ReferringDataset'
+data_root = '{{$REFSHAPES_ROOT:data/refshapes}}'
+test_splits = ['val', 'testA', 'testB', 'val_shuffled', 'val_blank']  # the last two are controls
+
+# As for RefCOCO (refcoco.py), at a size that two CPU cores can train.
+train_pipeline = [
+    dict(
+        type='LoadImageFromFile',
+        color_type='color_ignore_orientation',
+        imdecode_backend='pillow',
+    ),
+    dict(type='LoadReferringMask'),
+    dict(type='Resize', scale=(96, 96), keep_ratio=False, backend='pillow'),  # our choice
+    # 20 tokens as for RefCOCO; the vocabulary of the generator's words
+    dict(type='TokenizeExpression', tokenizer='magnet_mm://refshapes', max_tokens=20),
+    dict(type='PackReferringInputs'),
+]
+test_pipeline = train_pipeline
+
+train_dataloader = dict(
+    batch_size=16,  # our choice
+    num_workers=2,  # our choice: the demo's machine has 2 cores
+    persistent_workers=True,  # our choice, as mmseg
+    drop_last=True,  # our choice: no small last batch
+    sampler=dict(type='VisitSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='refshapes/instances.json',
+        refs_file='refshapes/refs(unc).p',
+        dataset_name='refshapes',
+        data_prefix=dict(img_path='images/mscoco/images/train2014'),
+        split='train',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=16,  # our choice: scores are per item, the batch changes nothing
+    num_workers=2,  # our choice
+    persistent_workers=True,  # our choice, as mmseg
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='refshapes/instances.json',
+        refs_file='refshapes/refs(unc).p',
+        dataset_name='refshapes',
+        data_prefix=dict(img_path='images/mscoco/images/train2014'),
+        split='val',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader  # tools/test.py --splits chooses others of `test_splits`
+
+val_evaluator = dict(type='ReferringMetric')  # oIoU, mIoU, P@X at input resolution [C LAVT]
+test_evaluator = val_evaluator

@@ -1,0 +1,86 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Which sentence an item gets: drawn per visit, every one, or a control (shuffled, blank)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+EXPRESSIONS = ('own', 'shuffled', 'blank')
+
+
+def draw_sentence(count: int, seed: int, visit: int, item: int) -> int:
+    """Draws the position of a sentence, uniformly, as a function of its arguments alone.
+
+    Args:
+        count (int): Number of sentences of the item.
+        seed (int): The sampler's seed, >= 0.
+        visit (int): The visit (epoch), >= 0.
+        item (int): The item's index in its dataset, >= 0.
+
+    Returns:
+        int: 0 <= position < count.
+
+    Source: data.md, "Protocol": drawn at every visit; the generator is our choice.
+    """
+    return int(np.random.default_rng((seed, visit, item)).integers(count))
+
+
+def sentence_items(records: list[dict]) -> list[dict]:
+    """One item per (ref, sentence): the record with `expression, sent_id, kind` in place of
+    `sentences`.
+    """
+    return [
+        with_sentence(record, sentence) for record in records for sentence in record['sentences']
+    ]
+
+
+def with_sentence(record: dict, sentence: dict) -> dict:
+    """The record with one sentence chosen."""
+    item = {key: value for key, value in record.items() if key != 'sentences'}
+    item.update(expression=sentence['raw'], sent_id=sentence['sent_id'], kind=sentence['kind'])
+    return item
+
+
+def blank_items(items: list[dict]) -> list[dict]:
+    """The items with every expression empty (the `blank` control)."""
+    return [{**item, 'expression': ''} for item in items]
+
+
+def shuffle_within_images(items: list[dict]) -> tuple[list[dict], int]:
+    """Gives every item a sentence of another object of the same image (the `shuffled` control).
+
+    Within an image the sentences are permuted deterministically: the items are ordered by
+    annotation and the sentences rotated by the size of the largest group, so that none falls on
+    its own annotation. Where one annotation has more items than all others together, its surplus
+    items cannot get a foreign sentence and are left out.
+
+    Args:
+        items (list[dict]): Items with `img_id, ann_id, ref_id, expression, sent_id, kind`.
+
+    Returns:
+        tuple[list[dict], int]: The items (order kept) with the `expression, sent_id, kind` of
+        another annotation, and how many items were left out.
+
+    Source: our choice.
+    """
+    by_image: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for position, item in enumerate(items):
+        by_image[item['img_id']][item['ann_id']].append(position)
+    donors: dict[int, int] = {}
+    for groups in by_image.values():
+        largest = max(map(len, groups.values()))
+        limit = min(largest, sum(map(len, groups.values())) - largest)
+        order = [position for group in groups.values() for position in group[:limit]]
+        if limit < largest:
+            # Only one group can hold more than half of an image's items, and no other group
+            # exceeds `limit`, so cutting to `limit` shortens that group alone.
+            largest = limit
+        for place, position in enumerate(order):
+            donors[position] = order[(place + largest) % len(order)]
+    shuffled = [
+        {**items[position], **{key: items[donor][key] for key in ('expression', 'sent_id', 'kind')}}
+        for position, donor in sorted(donors.items())
+    ]
+    return shuffled, len(items) - len(shuffled)

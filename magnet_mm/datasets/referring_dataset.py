@@ -1,0 +1,222 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The dataset of referring expressions: RefCOCO, RefCOCO+, G-Ref (umd, google) and RefShapes."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import join_path
+from mmengine.logging import print_log
+from mmengine.utils import is_abs
+from mmseg.registry import DATASETS
+
+from magnet_mm.datasets import expressions as sentences
+from magnet_mm.datasets.refer_annotations import held_out_image_ids, load_records
+from magnet_mm.datasets.samplers import VisitIndex
+from magnet_mm.errors import ConfigError, DataError
+
+
+@DATASETS.register_module()
+class ReferringDataset(BaseDataset):
+    """Referring expressions in the `refer` file format, in any directory layout.
+
+    A training item is one ref; one of its sentences is drawn at every visit, as a function of
+    (seed, visit, item), which the indices of `VisitSampler` carry (a plain int is visit 0 of
+    seed 0). A test item is one (ref, sentence); every sentence counts.
+
+    Args:
+        ann_file (str): `instances.json`, relative to `data_root` or absolute.
+        refs_file (str): `refs(<split_by>).p`, relative to `data_root` or absolute.
+        split (str): Split in the refs file. With the suffix `_shuffled` or `_blank` it names
+            the control of that split (`val_blank` is `split='val', expressions='blank'`).
+        expressions (str): `own`; or a control, for `test_mode` only: `shuffled` (each item gets
+            a sentence of another object of its image; items where none exists are left out,
+            with one logged count) or `blank` (every sentence empty).
+        exclude (Sequence[dict]): Refs files whose images are removed from this dataset:
+            `dict(refs_file=..., splits=[...], data_root=...)`, where `splits` defaults to every
+            split but `train` and `data_root` to this dataset's.
+        dataset_name (str): Name in the samples. Defaults to the directory of `refs_file`.
+        test_mode (bool): Every sentence in order (True) or one drawn per ref (False).
+        **kwargs: `data_root`, `data_prefix=dict(img_path=...)`, `pipeline` and the rest of
+            `mmengine.dataset.BaseDataset`.
+
+    Raises:
+        ConfigError: `expressions` unknown, contradicting the split's suffix, or in training.
+        DataError: See `refer_annotations.load_records`; on access, an image cannot be read.
+
+    Source: data.md (file format and protocol).
+    """
+
+    METAINFO = dict(
+        classes=('background', 'referred object'),
+        palette=[[0, 0, 0], [0, 200, 80]],  # our choice
+    )
+
+    def __init__(
+        self,
+        ann_file: str,
+        refs_file: str,
+        split: str = 'train',
+        expressions: str = 'own',
+        exclude: Sequence[dict] = (),
+        dataset_name: str | None = None,
+        test_mode: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.refs_file = refs_file
+        self.split, self.expressions = _resolve_control(split, expressions)
+        if self.expressions != 'own' and not test_mode:
+            raise ConfigError(
+                f'expressions="{self.expressions}" (split "{split}") is a control for testing. '
+                'Set test_mode=True, or train with expressions="own".'
+            )
+        self.exclude = tuple(exclude)
+        self.dataset_name = dataset_name or osp.basename(osp.dirname(refs_file))
+        super().__init__(ann_file=ann_file, test_mode=test_mode, **kwargs)
+
+    @property
+    def split_name(self) -> str:
+        """The split as samples and tables show it: with the control's suffix, if any."""
+        return self.split if self.expressions == 'own' else f'{self.split}_{self.expressions}'
+
+    def _join_prefix(self) -> None:
+        """Joins `data_root` with the annotation file, the refs files and the image directory."""
+        super()._join_prefix()
+        self.refs_file = _join(self.data_root, self.refs_file)
+        self.exclude = tuple(
+            dict(
+                refs_file=_join(entry.get('data_root', self.data_root), entry['refs_file']),
+                splits=entry.get('splits'),
+            )
+            for entry in self.exclude
+        )
+
+    def full_init(self) -> None:
+        """Loads the annotations, then lets transforms load what workers should share."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'prepare'):
+                transform.prepare()
+
+    def load_data_list(self) -> list[dict]:
+        """Reads the annotation files into one dict per item (`BaseDataset` interface)."""
+        records = self._without_excluded(load_records(self.ann_file, self.refs_file, self.split))
+        for record in records:
+            record['img_path'] = join_path(self.data_prefix['img_path'], record.pop('file_name'))
+            record.update(
+                dataset_name=self.dataset_name,
+                split=self.split_name,
+                ann_file=self.ann_file,
+                seg_fields=[],
+            )
+        if not self.test_mode:
+            return records
+        items = sentences.sentence_items(records)
+        if self.expressions == 'blank':
+            return sentences.blank_items(items)
+        if self.expressions == 'shuffled':
+            return self._shuffled(items)
+        return items
+
+    def get_data_info(self, idx: int) -> dict:
+        """The annotation of one item, its sentence chosen.
+
+        Args:
+            idx (int): Index; a `VisitIndex` brings visit and seed, a plain int means 0 and 0.
+
+        Returns:
+            dict: `img_path, img_id, height, width, segmentation, ref_id, ann_id, expression,
+            sent_id, kind, sample_idx, dataset_name, split, ann_file, seg_fields`.
+        """
+        info = super().get_data_info(int(idx))
+        if self.test_mode:
+            return info
+        visit_index = VisitIndex.like(idx, info['sample_idx'])
+        choice = sentences.draw_sentence(
+            len(info['sentences']), visit_index.seed, visit_index.visit, int(visit_index)
+        )
+        return sentences.with_sentence(info, info['sentences'][choice])
+
+    def prepare_data(self, idx: int) -> Any:
+        """One item through the pipeline; no other item ever takes the place of a broken one.
+
+        Raises:
+            DataError: The image cannot be read, or a transform returned None.
+        """
+        info = self.get_data_info(idx)
+        where = f'{info["img_path"]} (ref {info["ref_id"]} of {self.refs_file})'
+        try:
+            data = self.pipeline(info)
+        except Exception as error:
+            # Transforms write into `info`: without an image, it was the loading that failed.
+            if isinstance(error, DataError | ConfigError) or 'img' in info:
+                error.add_note(f'while preparing {where}')
+                raise
+            raise DataError(
+                f'{where}: the image cannot be read ({type(error).__name__}: {error}). Check '
+                '`data_prefix` and that the file is complete; download it again if it is damaged.'
+            ) from error
+        if data is None:
+            raise DataError(
+                f'{where}: a transform of the pipeline returned None. Samples are never skipped '
+                'or replaced; correct the sample or the pipeline.'
+            )
+        return data
+
+    def _without_excluded(self, records: list[dict]) -> list[dict]:
+        """Removes the records on excluded images and logs how many."""
+        held_out = set().union(*(held_out_image_ids(**entry) for entry in self.exclude))
+        kept = [record for record in records if record['img_id'] not in held_out]
+        if self.exclude:
+            print_log(
+                f'{self.dataset_name} {self.split}: {len(records) - len(kept)} of {len(records)} '
+                f'refs removed, their images are held out by {len(self.exclude)} refs file(s).',
+                logger='current',
+            )
+        if not kept:
+            raise DataError(
+                f'{self.refs_file}: every ref of split "{self.split}" is on an excluded image. '
+                'Correct `exclude`.'
+            )
+        return kept
+
+    def _shuffled(self, items: list[dict]) -> list[dict]:
+        """Applies the `shuffled` control and logs how many items were left out."""
+        shuffled, left_out = sentences.shuffle_within_images(items)
+        print_log(
+            f'{self.dataset_name} {self.split_name}: {left_out} of {len(items)} items left out, '
+            'no sentence of another object of their image is free for them.',
+            logger='current',
+        )
+        if not shuffled:
+            raise DataError(
+                f'{self.refs_file}: no image of split "{self.split}" has two described objects, so '
+                'there is nothing to shuffle. Use expressions="own" or "blank".'
+            )
+        return shuffled
+
+
+def _resolve_control(split: str, expressions: str) -> tuple[str, str]:
+    """Split and expressions, a control's suffix taken off the split's name."""
+    if expressions not in sentences.EXPRESSIONS:
+        raise ConfigError(
+            f'expressions="{expressions}" is unknown; choose one of {sentences.EXPRESSIONS}.'
+        )
+    base, _, suffix = split.rpartition('_')
+    if not base or suffix not in ('shuffled', 'blank'):
+        return split, expressions
+    if expressions not in ('own', suffix):
+        raise ConfigError(
+            f'split="{split}" and expressions="{expressions}" contradict each other. Set one.'
+        )
+    return base, suffix
+
+
+def _join(root: str | None, path: str) -> str:
+    """`path` under `root`, unless it is absolute or there is no root."""
+    return path if is_abs(path) or not root else join_path(root, path)

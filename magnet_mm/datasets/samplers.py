@@ -1,0 +1,53 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""A sampler whose indices carry the visit (epoch), so that drawn sentences need no global RNG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmengine.dataset import DefaultSampler
+from mmseg.registry import DATA_SAMPLERS
+
+
+class VisitIndex(int):
+    """An item index that knows the visit it belongs to; otherwise an ordinary int.
+
+    Attributes:
+        visit (int): How often the data was gone through before (the epoch).
+        seed (int): The sampler's seed.
+    """
+
+    visit: int
+    seed: int
+
+    def __new__(cls, index: int, visit: int = 0, seed: int = 0) -> VisitIndex:
+        """Makes the index; `visit` and `seed` are non-negative."""
+        self = super().__new__(cls, index)
+        self.visit = int(visit)
+        self.seed = int(seed)
+        return self
+
+    @classmethod
+    def like(cls, other: int, index: int) -> VisitIndex:
+        """Another index of the same visit; a plain int means visit 0 and seed 0."""
+        return cls(index, getattr(other, 'visit', 0), getattr(other, 'seed', 0))
+
+    def __reduce__(self) -> tuple:
+        """Pickles with visit and seed (indices travel to the data-loading workers)."""
+        return VisitIndex, (int(self), self.visit, self.seed)
+
+
+@DATA_SAMPLERS.register_module()
+class VisitSampler(DefaultSampler):
+    """`DefaultSampler` whose indices are :class:`VisitIndex`; `set_epoch` sets the visit.
+
+    mmengine seeds data-loading workers without the epoch; with this sampler what an item draws
+    is a function of (seed, visit, item) alone, whatever the number of workers.
+
+    Source: data.md, "Protocol": a sentence is drawn at every visit.
+    """
+
+    def __iter__(self) -> Iterator[VisitIndex]:
+        """Yields this rank's indices, each with the current visit and the seed."""
+        visit, seed = self.epoch, self.seed
+        return (VisitIndex(index, visit, seed) for index in super().__iter__())

@@ -1,0 +1,66 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Packs a referring sample into model inputs and a `SegDataSample`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import PixelData
+from mmseg.registry import TRANSFORMS
+from mmseg.structures import SegDataSample
+
+META_KEYS = (
+    'img_path',
+    'img_id',
+    'ori_shape',
+    'img_shape',
+    'scale_factor',
+    'expression',
+    'ref_id',
+    'sent_id',
+    'kind',
+    'sample_idx',
+    'dataset_name',
+    'split',
+    'gt_rle',
+)
+
+
+@TRANSFORMS.register_module()
+class PackReferringInputs(BaseTransform):
+    """Packs image, tokens and mask.
+
+    Required keys: `img` (uint8 [H, W, 3], BGR), `input_ids`, `attention_mask` (int64 [T]).
+    Optional keys: `gt_seg_map` (uint8 [H, W], 0/1) and the metainfo keys (a plain image and
+    sentence, as an inferencer gives, has no annotation).
+
+    Returns a dict of `inputs` (uint8 tensor [3, H, W]) and `data_samples` (`SegDataSample` with
+    the data fields `input_ids`, `attention_mask` (int64 [T]) and `gt_sem_seg` (uint8 [1, H, W])
+    and the metainfo). Tokens are data fields since metainfo does not move between devices.
+
+    Args:
+        meta_keys (tuple[str, ...]): Keys that become metainfo where present.
+
+    Source: design.md, last line of the first section.
+    """
+
+    def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Packs the results."""
+        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
+        sample = SegDataSample(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
+        sample.input_ids = torch.from_numpy(results['input_ids'])
+        sample.attention_mask = torch.from_numpy(results['attention_mask'])
+        if 'gt_seg_map' in results:
+            mask = np.ascontiguousarray(results['gt_seg_map'][None], dtype=np.uint8)
+            sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask))
+        return dict(inputs=torch.from_numpy(image), data_samples=sample)
+
+    def __repr__(self) -> str:
+        """Class name and arguments."""
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

@@ -1,0 +1,158 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Turns the referring expression into BERT WordPiece token ids."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+
+from magnet_mm.errors import ConfigError, DataError
+
+SHIPPED_SCHEME = 'magnet_mm://'
+VOCABULARY_FILES = ('vocab.txt', 'tokenizer.json')
+SHIPPED_VOCABULARIES = Path(__file__).resolve().parent.parent / 'vocabularies'
+
+
+def resolve_tokenizer_path(name: str) -> str:
+    """The local directory or hub name that a tokenizer's name in a config stands for.
+
+    Args:
+        name (str): `magnet_mm://<vocabulary>` for a vocabulary shipped with the package (such
+            as `magnet_mm://refshapes`), a local directory (`~` allowed), or a hub name.
+
+    Returns:
+        str: A directory, or the hub name unchanged.
+
+    Raises:
+        ConfigError: The package ships no such vocabulary; the message lists those it does.
+    """
+    if name.startswith(SHIPPED_SCHEME):
+        directory = SHIPPED_VOCABULARIES / name.removeprefix(SHIPPED_SCHEME)
+        if not (directory / 'vocab.txt').is_file():
+            shipped = sorted(path.parent.name for path in SHIPPED_VOCABULARIES.glob('*/vocab.txt'))
+            raise ConfigError(
+                f'"{name}": no such vocabulary in {SHIPPED_VOCABULARIES}. Shipped are: '
+                f'{", ".join(SHIPPED_SCHEME + one for one in shipped) or "none"}.'
+            )
+        return str(directory)
+    expanded = os.path.expanduser(name)
+    return expanded if os.path.isdir(expanded) else name
+
+
+@functools.cache
+def load_tokenizer(name: str) -> Any:
+    """The fast BERT tokenizer of that name, loaded once per process.
+
+    Args:
+        name (str): See :func:`resolve_tokenizer_path`.
+
+    Returns:
+        A `transformers` fast tokenizer.
+
+    Raises:
+        ConfigError: It cannot be loaded; the message says how to provide it.
+    """
+    # One sentence at a time gains nothing from threads, and forked workers must not inherit them.
+    os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+    path = resolve_tokenizer_path(name)
+    try:
+        directory = path if os.path.isdir(path) else _from_hub(path)
+        from transformers import BertTokenizerFast  # slow to import, only needed here
+
+        tokenizer = BertTokenizerFast.from_pretrained(directory)
+    except Exception as error:  # hub, file and format errors of several libraries
+        raise ConfigError(_not_loadable(name, f'{type(error).__name__}: {error}')) from error
+    # transformers >= 5 makes a tokenizer of the special tokens alone where it finds no vocabulary
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise ConfigError(_not_loadable(name, 'no vocabulary was found'))
+    return tokenizer
+
+
+def _from_hub(name: str) -> str:
+    """The tokenizer's files from the hub's local cache, or else from the hub itself.
+
+    `from_pretrained` would ask the hub about each of many files and, without network, retry each
+    for minutes.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    patterns = [*VOCABULARY_FILES, 'tokenizer_config.json', 'special_tokens_map.json']
+    try:
+        cached = snapshot_download(name, allow_patterns=patterns, local_files_only=True)
+        if any(os.path.isfile(os.path.join(cached, file)) for file in VOCABULARY_FILES):
+            return cached
+    except LocalEntryNotFoundError:
+        pass  # not downloaded yet
+    return snapshot_download(name, allow_patterns=patterns)
+
+
+def _not_loadable(name: str, reason: str) -> str:
+    return (
+        f'The tokenizer "{name}" cannot be loaded ({reason}). Set the environment variable '
+        'BERT_PATH to a local directory that holds bert-base-uncased (vocab.txt, config.json, '
+        'weights), or get network access to the hub.'
+    )
+
+
+@TRANSFORMS.register_module()
+class TokenizeExpression(BaseTransform):
+    """Tokenizes `expression` to `[CLS] ... [SEP]`, truncated and zero padded.
+
+    The tokenizer is loaded at first use, or by `prepare()`, which the dataset calls before
+    workers are forked; all transforms of a process share it.
+
+    Required keys: `expression` (str; '' gives [CLS] [SEP] alone).
+
+    Added keys: `input_ids`, `attention_mask`: int64 [max_tokens], mask 1 = token, 0 = padding.
+
+    Args:
+        tokenizer (str): Hub name, local directory, or `magnet_mm://<shipped vocabulary>`.
+        max_tokens (int): Length in tokens, [CLS] and [SEP] included. Defaults to 20.
+
+    Raises:
+        ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
+        DataError: The expression is no string.
+
+    Source: data.md, "Protocol": bert-base-uncased WordPiece, 20 tokens.
+    """
+
+    def __init__(self, tokenizer: str, max_tokens: int = 20) -> None:
+        if max_tokens < 2:
+            raise ConfigError(f'max_tokens={max_tokens}: [CLS] and [SEP] alone need 2.')
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def prepare(self) -> None:
+        """Loads the tokenizer now, so that forked workers share it."""
+        load_tokenizer(self.tokenizer)
+
+    def transform(self, results: dict) -> dict:
+        """Adds the tokens to the results."""
+        expression = results['expression']
+        if not isinstance(expression, str):
+            raise DataError(
+                f'The expression of ref {results.get("ref_id")}, sentence '
+                f'{results.get("sent_id")} ({results.get("img_path")}) is '
+                f'{type(expression).__name__}, not a string: {expression!r:.80}. Correct the '
+                'annotation, or pass the sentence as str.'
+            )
+        encoded = load_tokenizer(self.tokenizer)(
+            expression, truncation=True, max_length=self.max_tokens
+        )
+        ids = encoded['input_ids']
+        results['input_ids'] = np.zeros(self.max_tokens, dtype=np.int64)
+        results['input_ids'][: len(ids)] = ids
+        results['attention_mask'] = np.zeros(self.max_tokens, dtype=np.int64)
+        results['attention_mask'][: len(ids)] = 1
+        return results
+
+    def __repr__(self) -> str:
+        """Class name and arguments."""
+        return f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens})'

@@ -1,0 +1,114 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""WordPiece ids, truncation, padding, and where vocabularies are found."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from magnet_mm.datasets.transforms import TokenizeExpression, resolve_tokenizer_path
+from magnet_mm.datasets.transforms.tokenizing import SHIPPED_VOCABULARIES, load_tokenizer
+from magnet_mm.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(
+    ('expression', 'ids'),
+    [
+        ('', [2, 3, 0, 0, 0, 0]),
+        ('left ', [2, 8, 3, 0, 0, 0]),
+        ('The LEFT Squares', [2, 9, 8, 6, 7, 3]),  # lower case; square + ##s
+        ('red giraffe', [2, 5, 1, 3, 0, 0]),
+        ('the red left square the', [2, 9, 5, 8, 6, 3]),  # truncated, [SEP] kept
+        ('[MASK] réd', [2, 4, 5, 3, 0, 0]),  # accents are stripped, as in bert-base-uncased
+    ],
+)
+def test_ids(vocabulary, expression, ids):
+    results = TokenizeExpression(vocabulary, max_tokens=6)(dict(expression=expression))
+    assert results['input_ids'].tolist() == ids
+    assert results['attention_mask'].tolist() == [int(i != 0) for i in ids]
+    assert results['input_ids'].dtype == results['attention_mask'].dtype == np.int64
+
+
+def test_default_length_is_20(vocabulary):
+    results = TokenizeExpression(vocabulary)(dict(expression='red ' * 40))
+    assert results['input_ids'].tolist() == [2, *[5] * 18, 3]
+    assert results['attention_mask'].sum() == 20
+
+
+def test_one_tokenizer_per_process_and_none_in_the_pickle(vocabulary):
+    first, second = TokenizeExpression(vocabulary), TokenizeExpression(vocabulary)
+    first.prepare()
+    assert load_tokenizer(second.tokenizer) is load_tokenizer(first.tokenizer)
+    assert load_tokenizer(vocabulary).is_fast
+    assert len(pickle.dumps(first)) < 1000
+
+
+@pytest.mark.parametrize('expression', [None, 3, ['left']])
+def test_expression_must_be_a_string(vocabulary, expression):
+    with pytest.raises(DataError, match=r'ref 8, sentence 81 \(a.jpg\).*not a string'):
+        TokenizeExpression(vocabulary)(
+            dict(expression=expression, ref_id=8, sent_id=81, img_path='a.jpg')
+        )
+
+
+def test_max_tokens(vocabulary):
+    with pytest.raises(ConfigError, match='max_tokens=1'):
+        TokenizeExpression(vocabulary, max_tokens=1)
+
+
+def test_resolving_names(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'bert').mkdir()
+    assert resolve_tokenizer_path('~/bert') == str(tmp_path / 'bert')
+    assert resolve_tokenizer_path(str(tmp_path)) == str(tmp_path)
+    assert resolve_tokenizer_path('bert-base-uncased') == 'bert-base-uncased'
+    shipped = resolve_tokenizer_path('magnet_mm://refshapes')
+    assert shipped == str(SHIPPED_VOCABULARIES / 'refshapes')
+    with pytest.raises(ConfigError, match='Shipped are: .*magnet_mm://refshapes'):
+        resolve_tokenizer_path('magnet_mm://none')
+
+
+def test_shipped_vocabulary():
+    results = TokenizeExpression('magnet_mm://refshapes')(dict(expression='the red circle'))
+    ids = results['input_ids'].tolist()
+    unknown = load_tokenizer('magnet_mm://refshapes').unk_token_id
+    assert ids[5:] == [0] * 15 and all(ids[:5]) and unknown not in ids
+
+
+def test_directory_without_vocabulary(tmp_path):
+    with pytest.raises(ConfigError, match='BERT_PATH to a local directory.*network'):
+        TokenizeExpression(str(tmp_path)).prepare()
+
+
+def _load_bert_by_hub_name(cache: Path) -> str:
+    """In a process of its own: the hub's switches are read at import."""
+    code = (
+        'from magnet_mm.datasets.transforms.tokenizing import load_tokenizer\n'
+        "try:\n    print(load_tokenizer('bert-base-uncased')('Red squares')['input_ids'])\n"
+        'except ValueError as error:\n    print(type(error).__name__, error)\n'
+    )
+    environment = dict(os.environ, HF_HUB_OFFLINE='1', HF_HOME=str(cache))
+    environment['PYTHONPATH'] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_hub_name_without_network(tmp_path):
+    message = _load_bert_by_hub_name(tmp_path)
+    assert 'ConfigError The tokenizer "bert-base-uncased" cannot be loaded' in message
+    assert 'BERT_PATH to a local directory' in message and 'network' in message
+
+
+def test_hub_name_from_the_local_cache(tmp_path, vocabulary):
+    repository = tmp_path / 'hub' / 'models--bert-base-uncased'
+    (repository / 'refs').mkdir(parents=True)
+    (repository / 'refs' / 'main').write_text('0' * 40)
+    shutil.copytree(vocabulary, repository / 'snapshots' / ('0' * 40))
+    assert _load_bert_by_hub_name(tmp_path).splitlines()[-1] == '[2, 5, 6, 7, 3]'
