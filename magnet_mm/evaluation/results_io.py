@@ -1,0 +1,127 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Per-item results on disk: one JSON line per (ref, sentence) with its predicted mask.
+
+A line of ``items_<dataset>_<split>.jsonl`` (our choice) holds ``dataset_name``, ``split``,
+``ref_id``, ``sent_id``, ``expression``, ``kind`` (or null), ``intersection`` and ``union``
+(pixels), ``iou`` (0 to 1) and ``prediction``, the COCO compressed RLE
+``{"size": [H, W], "counts": str}`` of the predicted mask at the resolution that was scored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from magnet_mm.errors import DataError
+
+Item = dict[str, Any]
+ItemKey = tuple[str, str, int, int]
+
+_FIELDS = {
+    'dataset_name': str,
+    'split': str,
+    'ref_id': int,
+    'sent_id': int,
+    'expression': str,
+    'intersection': int,
+    'union': int,
+    'iou': float,
+    'prediction': dict,
+}
+
+
+def item_key(item: Item) -> ItemKey:
+    """The identity of a test item: ``(dataset_name, split, ref_id, sent_id)``."""
+    return item['dataset_name'], item['split'], item['ref_id'], item['sent_id']
+
+
+def items_file(output_dir: str | os.PathLike[str], dataset_name: str, split: str) -> Path:
+    """The file that holds the items of one split: ``<output_dir>/items_<dataset>_<split>.jsonl``.
+
+    Characters that do not belong in a file name become ``-``.
+    """
+    name = re.sub(r'[^\w.+-]', '-', f'items_{dataset_name}_{split}', flags=re.ASCII)
+    return Path(output_dir) / f'{name}.jsonl'
+
+
+def encode_mask(mask: np.ndarray) -> dict[str, Any]:
+    """Encode a mask [H, W] (0/1 or bool) as COCO compressed RLE whose ``counts`` is a str."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode('ascii')}
+
+
+def decode_mask(rle: dict[str, Any]) -> np.ndarray:
+    """Decode a COCO compressed RLE (``counts`` str or bytes) to a uint8 mask [H, W] of 0 and 1.
+
+    Raises:
+        DataError: if ``rle`` is not a valid compressed RLE.
+    """
+    try:
+        return coco_mask.decode({'size': list(rle['size']), 'counts': rle['counts']})
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"not a COCO compressed RLE with 'size' and 'counts': {str(rle)[:120]} ({error})"
+        ) from error
+
+
+def write_items(path: str | os.PathLike[str], items: Iterable[Item]) -> None:
+    """Write items as JSON lines, in the order given; the file appears complete or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + '.tmp')
+    with unfinished.open('w', encoding='utf-8') as file:
+        for item in items:
+            file.write(json.dumps(item) + '\n')
+    os.replace(unfinished, path)
+
+
+def read_items(path: str | os.PathLike[str]) -> list[Item]:
+    """Read the items written by :func:`write_items`, in file order.
+
+    Raises:
+        DataError: if the file is missing, a line is not JSON, a field is missing or of the wrong
+            type, or two lines have the same key. The message names the file and the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(
+            f'no per-item results at {path}: write them with `tools/test.py ... --out DIR`'
+        )
+    items: list[Item] = []
+    seen: dict[ItemKey, int] = {}
+    with path.open(encoding='utf-8') as file:
+        for number, line in enumerate(file, start=1):
+            item = _parse_line(line, f'{path}, line {number}')
+            key = item_key(item)
+            if key in seen:
+                raise DataError(
+                    f'{path}, line {number}: ref_id {item["ref_id"]}, sent_id {item["sent_id"]} '
+                    f'is already in line {seen[key]}; write the file again'
+                )
+            seen[key] = number
+            items.append(item)
+    return items
+
+
+def _parse_line(line: str, where: str) -> Item:
+    try:
+        item = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f'{where} is not JSON ({error}); the file is damaged, write it again'
+        ) from error
+    if not isinstance(item, dict):
+        raise DataError(f'{where} is not an item: {line[:80]!r}')
+    for field, kind in _FIELDS.items():
+        if not isinstance(item.get(field), kind):
+            raise DataError(
+                f"{where}: field '{field}' should be {kind.__name__}, got {item.get(field)!r}"
+            )
+    return item

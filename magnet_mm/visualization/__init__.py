@@ -1,0 +1,17 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Pictures: overlays with the referring expression, and training curves."""
+
+from .curves import TrainingScalars, plot_curves, read_scalars
+from .panels import contact_sheet, draw_panels, overlay_mask, printable
+from .referring_visualizer import ReferringVisualizer
+
+__all__ = [
+    'ReferringVisualizer',
+    'TrainingScalars',
+    'contact_sheet',
+    'draw_panels',
+    'overlay_mask',
+    'plot_curves',
+    'printable',
+    'read_scalars',
+]
