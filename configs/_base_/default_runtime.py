@@ -1,0 +1,42 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""What every run shares. "our choice" marks values that no paper prescribes."""
+
+default_scope = 'mmseg'
+custom_imports = dict(imports=['magnet_mm'], allow_failed_imports=False)
+
+env_cfg = dict(
+    cudnn_benchmark=True,  # our choice: all inputs have one size
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),  # as mmseg
+    dist_cfg=dict(backend='nccl'),  # as mmseg; without an accelerator the tools start gloo
+)
+
+# Hooks that must not be lost stand here: a leaf's dict is merged into this one, while a leaf's
+# custom_hooks would replace the list.
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),  # as mmseg
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=True,
+        interval=1,  # our choice
+        max_keep_ckpts=2,  # our choice: Swin-B, BERT-base and AdamW state take 3.6 GB a file
+        save_best='oIoU',  # [C] LAVT: best oIoU on val
+        rule='greater',  # mmengine cannot tell the direction of oIoU from its name
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),  # the visit number of VisitSampler
+    visualization=dict(type='SegVisualizationHook'),  # draws with tools/test.py --show-dir
+    epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
+    safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
+    checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
+)
+
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='ReferringVisualizer', vis_backends=vis_backends, name='visualizer')
+
+log_processor = dict(by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False
+# our choice: any fixed seed; without one the order of the data would change at a resume
+randomness = dict(seed=0)

@@ -1,0 +1,8 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Runner hooks: checkpoints that load safely and fit the model, runs that resume exactly."""
+
+from magnet_mm.engine.hooks.checkpoint_fit_hook import CheckpointFitHook
+from magnet_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
+from magnet_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+
+__all__ = ['CheckpointFitHook', 'EpochSeedHook', 'SafeCheckpointHook']
