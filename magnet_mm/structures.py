@@ -54,7 +54,9 @@ class CrossModalFeatures:
     word_targets: Tensor | None = None
 
     def sentence(self, pooling: str = 'mean') -> Tensor:
-        """Sentence feature ``[B, D]``: mean over real words, or the ``cls`` token.
+        """Sentence feature ``[B, D]``: mean of the real tokens, or the ``cls`` token.
+
+        The mean includes [CLS] and [SEP].
 
         Raises:
             ValueError: for any other pooling.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +23,14 @@ class KeyMap:
             that matches wins.
         without_effect: patterns of keys that do not change the masks and have no counterpart here.
         config: the config whose model takes the result.
+        layouts: the published forms it covers, see :mod:`magnet_mm.checkpoints.published`.
     """
 
     name: str
     rules: Sequence[tuple[str, str]]
     without_effect: Sequence[str]
     config: str
+    layouts: Sequence[str]
 
     def translate(self, key: str) -> str | None:
         """Our key, or None for a key without effect.
@@ -43,28 +45,6 @@ class KeyMap:
             if match:
                 return match.expand(replacement)
         raise CheckpointError(f'The key {key!r} does not belong to a {self.name} checkpoint.')
-
-    def convert(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Translate keys and layouts of a whole state dict.
-
-        Raises:
-            CheckpointError: listing every key that no pattern covers.
-        """
-        converted, unknown = {}, []
-        for key, tensor in state_dict.items():
-            try:
-                target = self.translate(key)
-            except CheckpointError:
-                unknown.append(key)
-                continue
-            if target is not None:
-                converted[target] = convert_layout(target, tensor)
-        if unknown:
-            raise CheckpointError(
-                f'{len(unknown)} keys do not belong to a {self.name} checkpoint: '
-                + ', '.join(unknown)
-            )
-        return converted
 
 
 def convert_layout(key: str, tensor: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ _TEXT = r'language_model\.pwams\.(\d+)\.'
 MAGNET = KeyMap(
     name='released MagNet',
     config='magnet_swinb_refcoco_released.py',
+    layouts=('magnet',),
     rules=[
         *swin_rules('image_model'),
         *bert_rules('language_model'),

@@ -3,8 +3,13 @@
 
 from magnet_mm.models.auxiliary_heads import AlignmentHead, MaskGroundingHead
 from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
-from magnet_mm.models.decode_heads import DeformablePixelDecoder, OneQueryMask2FormerHead
+from magnet_mm.models.decode_heads import (
+    DeformablePixelDecoder,
+    LAVTHead,
+    OneQueryMask2FormerHead,
+)
 from magnet_mm.models.fusion import MagNetFusion, PWAMFusion
+from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
 from magnet_mm.models.text import StagewiseBert
 from magnet_mm.models.visual import StagewiseSwin
@@ -13,8 +18,10 @@ __all__ = [
     'AlignmentHead',
     'CrossModalEncoder',
     'DeformablePixelDecoder',
+    'LAVTHead',
     'MagNetFusion',
     'MaskGroundingHead',
+    'MultiClassDiceLoss',
     'OneQueryMask2FormerHead',
     'PWAMFusion',
     'ReferringSegmentor',

@@ -87,6 +87,4 @@ class CrossModalEncoder(BaseModule):
             features.append(feature.permute(0, 3, 1, 2))
             if index < last:
                 visual = self.visual.downsample(index, visual)
-        return CrossModalFeatures(
-            tuple(features), words, attention_mask, self.text.word_embedding
-        )
+        return CrossModalFeatures(tuple(features), words, attention_mask, self.text.word_embedding)

@@ -13,12 +13,14 @@ from torch import Tensor
 from magnet_mm.errors import DataError
 
 
-def stack_text(data_samples: Sequence[SegDataSample]) -> tuple[Tensor, Tensor]:
+def stack_text(data_samples: Sequence[SegDataSample] | None) -> tuple[Tensor, Tensor]:
     """``input_ids`` and ``attention_mask`` of a batch, each int64 ``[B, T]``.
 
     Raises:
-        DataError: when a sample has no tokens.
+        DataError: without data samples, or when a sample has no tokens.
     """
+    if data_samples is None:
+        raise DataError('The model needs data samples, which carry the sentences.')
     for sample in data_samples:
         if 'input_ids' not in sample or 'attention_mask' not in sample:
             raise DataError(

@@ -38,16 +38,12 @@ class Cost:
 class _Network(nn.Module):
     """Gives ``predict_logits`` a ``forward``, so that the counter sees the whole module tree."""
 
-    def __init__(self, model: nn.Module, final_words: bool) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.final_words = final_words
 
     def forward(self, images: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        if not self.final_words:
-            return self.model.predict_logits(images, input_ids, attention_mask)
-        features = self.model.extract_feat(images, input_ids, attention_mask, final_words=True)
-        return self.model.decode_head(features)
+        return self.model.predict_logits(images, input_ids, attention_mask)
 
 
 def part_of(name: str) -> str:
@@ -67,20 +63,16 @@ def part_of(name: str) -> str:
     return pieces[0]
 
 
-def count_costs(
-    model: nn.Module, shape: tuple[int, int], tokens: int, final_words: bool = False
-) -> dict[str, Cost]:
+def count_costs(model: nn.Module, shape: tuple[int, int], tokens: int) -> dict[str, Cost]:
     """Cost of every part; the model is moved to the ``meta`` device.
 
     Args:
         model: a segmentor with ``predict_logits``.
         shape: image height and width in pixels.
         tokens: length of the padded sentence.
-        final_words: count the last stage's update of the words even if the decode head does not
-            read it (``predict_logits`` skips it then).
     """
     # torch's module tracker registers gradient hooks on everything that requires a gradient.
-    network = _Network(model.to('meta').eval().requires_grad_(False), final_words)
+    network = _Network(model.to('meta').eval().requires_grad_(False))
     text = torch.ones(1, tokens, dtype=torch.int64, device='meta')
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
@@ -120,6 +112,8 @@ def format_costs(costs: dict[str, Cost], title: str) -> str:
     lines = [title, f'{"part":<{width}}{"parameters":>15}{"GMACs":>10}']
     for name, cost in [*rows, ('total', total)]:
         lines.append(f'{name:<{width}}{cost.parameters:>15,}{cost.macs / 1e9:>10.2f}')
+    training_only = sum(c.parameters for n, c in costs.items() if n.startswith('auxiliary head'))
+    lines.append(f'Parameters without training-only heads: {total.parameters - training_only:,}.')
     lines.append(
         f'Matrix products: {total.macs / 1e9:.2f} GMACs (multiply-accumulates) = '
         f'{2 * total.macs / 1e9:.2f} GFLOPs.'
@@ -135,17 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         '--shape', type=int, nargs=2, default=(480, 480), metavar=('H', 'W'), help='image size'
     )
     parser.add_argument('--tokens', type=int, default=20, help='sentence length (default 20)')
-    parser.add_argument(
-        '--final-words',
-        action='store_true',
-        help="count the last stage's update of the words too, which inference skips",
-    )
     args = parser.parse_args(arguments)
     if not args.config.is_file():
         parser.error(f'the config {args.config} does not exist')
     if min(args.shape) < 1 or args.tokens < 2:
         parser.error('--shape and --tokens should be positive, with [CLS] and [SEP] in --tokens')
-    costs = count_costs(build_model(args.config), tuple(args.shape), args.tokens, args.final_words)
+    costs = count_costs(build_model(args.config), tuple(args.shape), args.tokens)
     size = f'{args.shape[0]}x{args.shape[1]} pixels, {args.tokens} tokens'
     print(format_costs(costs, f'{args.config.name}, one image of {size}'))
 

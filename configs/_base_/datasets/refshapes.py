@@ -17,7 +17,7 @@ train_pipeline = [
         imdecode_backend='pillow',
     ),
     dict(type='LoadReferringMask'),
-    dict(type='Resize', scale=(96, 96), keep_ratio=False, backend='pillow'),  # our choice
+    dict(type='Resize', scale=(80, 80), keep_ratio=False, backend='pillow'),  # our choice
     # 20 tokens as for RefCOCO; the vocabulary of the generator's words
     dict(type='TokenizeExpression', tokenizer='magnet_mm://refshapes', max_tokens=20),
     dict(type='PackReferringInputs'),

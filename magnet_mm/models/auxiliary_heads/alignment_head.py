@@ -16,9 +16,9 @@ from magnet_mm.structures import CrossModalFeatures
 class AlignmentHead(BaseModule):
     """Pulls the object's pixels together and towards the sentence.
 
-    The pixels are the decode head's stride-4 embedding, as they are; the sentence is the mean of
-    the words after the last fusion, projected by ``lang_proj`` (the one training-only layer that
-    the released checkpoint contains [C]).
+    The pixels are the decode head's stride-4 embedding, as they are; the sentence (corrupted, when
+    Mask Grounding is trained beside it) is the mean of the tokens after the last fusion, projected
+    by ``lang_proj`` (the one training-only layer that the released checkpoint contains [C]).
 
     Args:
         text_channels: ``D``, filled in by the segmentor.

@@ -94,7 +94,8 @@ class MaskGroundingHead(BaseModule):
     def corrupt_text(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Ask for some words and hide most of them.
 
-        [CLS] (first), [SEP] (last real token) and padding are never chosen.
+        [CLS] (first), [SEP] (last real token) and padding are never chosen; sentences are padded
+        on the right.
 
         Args:
             input_ids: ``[B, T]`` int64.
@@ -148,9 +149,7 @@ class MaskGroundingHead(BaseModule):
         mask_token = self.mask_encoder(centres.to(tokens.dtype)).unsqueeze(1)
         states = torch.cat([features.words, tokens, mask_token], dim=1)
         batch, length = features.word_mask.shape
-        visible = torch.ones(
-            batch, states.shape[1], dtype=torch.bool, device=states.device
-        )
+        visible = torch.ones(batch, states.shape[1], dtype=torch.bool, device=states.device)
         visible[:, :length] = features.word_mask.bool()
         for layer in self.predictor.layer:
             output = layer(states, visible[:, None, None, :])
@@ -170,4 +169,6 @@ def mask_centres(masks: Tensor) -> tuple[Tensor, Tensor]:
     weights = masks.flatten(1)
     area = weights.sum(1, keepdim=True)
     locations = cell_centres(masks.shape[2], masks.shape[3], masks.device)
-    return weights @ locations / area.clamp(min=1), area.squeeze(1) > 0
+    # A sum, not a matrix product: autocast would run that in float16, where 65504 is the limit.
+    centres = (weights.unsqueeze(-1) * locations).sum(1) / area.clamp(min=1)
+    return centres, area.squeeze(1) > 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from magnet_mm.models.fusion.pwam import PWAM, LanguageGate
 from magnet_mm.models.fusion.pyramid_alignment import PyramidAlignment
@@ -49,6 +49,10 @@ class MagNetFusion(BaseModule):
         # Starts closed so that pretrained BERT is not disturbed (our choice; released: both
         # linears zero, a gate that cannot open).
         self.text_gate = LanguageGate(text_channels, zero_init=True)
+
+    def text_branch(self) -> list[nn.Module]:
+        """The modules that update the words; unused where nothing reads the result."""
+        return [self.text_pwam, self.text_gate]
 
     def forward(
         self, visual: Tensor, words: Tensor, word_mask: Tensor, update_words: bool = True

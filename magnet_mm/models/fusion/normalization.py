@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class SequenceInstanceNorm(nn.Module):
-    """InstanceNorm1d without affine parameters over dim 1 of ``[B, N, C]``, in float32.
+    """InstanceNorm1d without affine parameters over dim 1 of ``[B, N, C]``, at least in float32.
 
     Equal to ``nn.InstanceNorm1d(C)`` on the transposed tensor, without the transposes.
     """
@@ -19,6 +19,6 @@ class SequenceInstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, N, C]`` to the same shape and dtype."""
-        wide = x.float()
+        wide = x.float() if x.element_size() < 4 else x
         variance, mean = torch.var_mean(wide, dim=1, keepdim=True, correction=0)
         return ((wide - mean) * torch.rsqrt(variance + self.eps)).to(x.dtype)

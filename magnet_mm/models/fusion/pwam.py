@@ -34,6 +34,10 @@ class PixelWordAttention(nn.Module):
     ``A = softmax_T(Q K^T / sqrt(C) + 1e4 (m - 1))``, ``G = norm(A U W)``.
     The scale uses the full width even with several heads [C].
 
+    Before an instance norm over the pixels, ``U`` is centred over the words: each row of ``A`` adds
+    up to 1, so this shifts a channel by the same amount at every pixel, which the norm removes. The
+    result is the same; what is lost to rounding where the words are alike is not (our choice).
+
     Args:
         channels: visual width ``C``.
         text_channels: text width ``D``.
@@ -45,6 +49,7 @@ class PixelWordAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.scale = channels**-0.5
+        self.centre_values = norm == 'instance'
         self.query = nn.Linear(channels, channels)
         self.query_norm = _build_norm(norm, channels)
         self.key = nn.Linear(text_channels, channels)
@@ -57,7 +62,11 @@ class PixelWordAttention(nn.Module):
         mask = word_mask.to(words.dtype)
         query = split_heads(self.query_norm(self.query(pixels)), self.num_heads)
         key = split_heads(self.key(words) * mask.unsqueeze(-1), self.num_heads)
-        value = split_heads(self.value(words) * mask.unsqueeze(-1), self.num_heads)
+        value = self.value(words) * mask.unsqueeze(-1)
+        if self.centre_values:
+            mean = value.sum(1, keepdim=True) / mask.sum(1)[:, None, None]
+            value = (value - mean) * mask.unsqueeze(-1)
+        value = split_heads(value, self.num_heads)
         gathered = F.scaled_dot_product_attention(
             query,
             key,
@@ -102,7 +111,9 @@ class LanguageGate(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(channels, channels, bias=False)
         self.out = nn.Linear(channels, channels, bias=False)
-        self.activation = {'relu': F.relu, 'gelu': F.gelu}[activation]
+        if activation not in ('relu', 'gelu'):
+            raise ConfigError(f"The gate's activation is 'relu' or 'gelu', not {activation!r}.")
+        self.activation = F.relu if activation == 'relu' else F.gelu
         # Released LAVT draws every linear of the backbone from a normal of 0.02, gates included.
         nn.init.trunc_normal_(self.hidden.weight, std=0.02)
         if zero_init:

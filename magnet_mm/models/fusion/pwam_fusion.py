@@ -38,6 +38,10 @@ class PWAMFusion(BaseModule):
         self.gate = None if is_last else LanguageGate(visual_channels)
         self.norm = nn.LayerNorm(visual_channels)
 
+    def text_branch(self) -> list[nn.Module]:
+        """The modules that update the words: none."""
+        return []
+
     def forward(
         self, visual: Tensor, words: Tensor, word_mask: Tensor, update_words: bool = True
     ) -> FusionOutput:
@@ -46,6 +50,4 @@ class PWAMFusion(BaseModule):
         fused = self.pwam(pixels, words, word_mask)
         if self.gate is not None:
             pixels = pixels + self.gate(fused) * fused
-        return FusionOutput(
-            pixels.view_as(visual), words, self.norm(fused).view_as(visual)
-        )
+        return FusionOutput(pixels.view_as(visual), words, self.norm(fused).view_as(visual))

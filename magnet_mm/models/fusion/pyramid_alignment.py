@@ -36,9 +36,7 @@ class PyramidLevel(nn.Module):
         pooled = F.adaptive_avg_pool2d(visual.permute(0, 3, 1, 2), size).flatten(2).transpose(1, 2)
         aligned = self.pwam(self.mixer(pooled), words, word_mask)
         grid = aligned.transpose(1, 2).unflatten(2, (size, size))
-        upsampled = F.interpolate(
-            grid, size=visual.shape[1:3], mode='bilinear', align_corners=True
-        )
+        upsampled = F.interpolate(grid, size=visual.shape[1:3], mode='bilinear', align_corners=True)
         return upsampled.permute(0, 2, 3, 1)
 
 

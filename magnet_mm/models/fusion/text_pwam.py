@@ -26,9 +26,7 @@ class TextPWAM(nn.Module):
             for padding) in its place, so that all real words receive the same vector [C].
     """
 
-    def __init__(
-        self, text_channels: int, visual_channels: int, text_mask: str = 'binary'
-    ) -> None:
+    def __init__(self, text_channels: int, visual_channels: int, text_mask: str = 'binary') -> None:
         super().__init__()
         if text_mask not in ('binary', 'additive'):
             raise ConfigError(f"text_mask is 'binary' or 'additive', not {text_mask!r}.")

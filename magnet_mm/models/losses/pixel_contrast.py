@@ -8,10 +8,13 @@ For an image with foreground ``P``, background ``N`` and unit-length pixel embed
 - ``P2T``: the same with the sentence ``s`` as partner: ``I_i.s`` and ``I_k.s``.
 
 The paper's formulas were not readable; this prototype form is our choice (methods 3.4). Images
-without foreground or background add 0. Everything is computed in float32.
+without foreground or background add 0. Both are computed in float32, under autocast too.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +22,17 @@ from torch import Tensor
 
 # Logits are at most 1 / temperature; this is minus infinity for them, without its NaN gradients.
 _MASKED = -1e4
+
+
+def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Switch autocast off inside a loss whose first argument is a tensor."""
+
+    @functools.wraps(loss)
+    def wrapped(embedding: Tensor, *args, **kwargs) -> Tensor:
+        with torch.autocast(embedding.device.type, enabled=False):
+            return loss(embedding, *args, **kwargs)
+
+    return wrapped
 
 
 def sample_pixels(mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -51,6 +65,7 @@ def _contrast(positive: Tensor, negatives: Tensor, valid: Tensor, usable: Tensor
     return (per_image * usable).mean()
 
 
+@_in_float32
 def pixel_to_pixel_loss(
     embedding: Tensor,
     foreground: Tensor,
@@ -84,6 +99,7 @@ def pixel_to_pixel_loss(
     return _contrast(positive, negatives, row_valid, usable)
 
 
+@_in_float32
 def pixel_to_text_loss(
     embedding: Tensor, foreground: Tensor, sentence: Tensor, temperature: float
 ) -> Tensor:

@@ -8,9 +8,9 @@ from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
-from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.errors import ConfigError
 from magnet_mm.models.targets import stack_text
 from magnet_mm.structures import CrossModalFeatures
 
@@ -26,7 +26,25 @@ class ReferringSegmentor(EncoderDecoder):
 
     An auxiliary head with a method ``corrupt_text(input_ids, attention_mask) ->
     (input_ids, word_targets)`` changes the sentence in training, before the text encoder reads it.
+    A head with ``uses_words = False`` does not read the words after the last fusion; where no head
+    does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
+
+    Raises:
+        ConfigError: for a ``neck``, sliding-window testing, or two heads that corrupt the sentence.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        if kwargs.get('neck') is not None:
+            raise ConfigError('ReferringSegmentor has no neck; the fusion modules stand there.')
+        if (kwargs.get('test_cfg') or {}).get('mode', 'whole') != 'whole':
+            raise ConfigError(
+                "A sentence speaks of the whole image: test_cfg.mode must be 'whole'."
+            )
+        super().__init__(*args, **kwargs)
+        self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))
+        if not self._words_are_read:
+            for module in self.backbone.fusion[-1].text_branch():
+                module.requires_grad_(False)
 
     def _init_decode_head(self, decode_head: dict) -> None:
         super()._init_decode_head(
@@ -41,7 +59,9 @@ class ReferringSegmentor(EncoderDecoder):
             head for head in self.auxiliary_head if hasattr(head, 'corrupt_text')
         ]
         if len(self._corrupting_heads) > 1:
-            raise ConfigError('Only one auxiliary head may corrupt the sentence; remove the others.')
+            raise ConfigError(
+                'Only one auxiliary head may corrupt the sentence; remove the others.'
+            )
 
     def _complete(self, head: dict) -> dict:
         """Fill the channel numbers that an auxiliary head asks for into its config."""
@@ -77,8 +97,9 @@ class ReferringSegmentor(EncoderDecoder):
         Returns:
             Mask logits ``[B, C, H/4, W/4]``, ``C = 1`` (sigmoid) or 2 (softmax; LAVT).
         """
-        uses_words = getattr(self.decode_head, 'uses_words', False)
-        features = self.extract_feat(images, input_ids, attention_mask, final_words=uses_words)
+        features = self.extract_feat(
+            images, input_ids, attention_mask, final_words=_reads_words(self.decode_head)
+        )
         return self.decode_head(features)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
@@ -87,7 +108,9 @@ class ReferringSegmentor(EncoderDecoder):
         word_targets = None
         for head in self._corrupting_heads:
             input_ids, word_targets = head.corrupt_text(input_ids, attention_mask)
-        features = self.extract_feat(inputs, input_ids, attention_mask)
+        features = self.extract_feat(
+            inputs, input_ids, attention_mask, final_words=self._words_are_read
+        )
         features.word_targets = word_targets
         losses = self._decode_head_forward_train(features, data_samples)
         losses.update(self._auxiliary_head_forward_train(features, data_samples))
@@ -101,8 +124,6 @@ class ReferringSegmentor(EncoderDecoder):
         Raises:
             DataError: without data samples, since they carry the sentences.
         """
-        if data_samples is None:
-            raise DataError('Prediction needs data samples, which carry the sentences.')
         logits = self.predict_logits(inputs, *stack_text(data_samples))
         upsampled = F.interpolate(
             logits.float(), inputs.shape[2:], mode='bilinear', align_corners=True
@@ -126,8 +147,11 @@ class ReferringSegmentor(EncoderDecoder):
             sample.pred_sem_seg = PixelData(data=mask)
         return data_samples
 
-    def _forward(
-        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
-    ) -> Tensor:
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
         """Mask logits of ``mode='tensor'``."""
         return self.predict_logits(inputs, *stack_text(data_samples))
+
+
+def _reads_words(head: nn.Module) -> bool:
+    """Whether a head reads the words after the last fusion; heads that do not say so do."""
+    return getattr(head, 'uses_words', True)

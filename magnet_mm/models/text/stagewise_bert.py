@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from magnet_mm.errors import CheckpointError, ConfigError
+from magnet_mm.models.text.pretrained_bert import read_bert_weights
 
 
 @MODELS.register_module()
@@ -24,9 +25,13 @@ class StagewiseBert(BaseModule):
             [C]; ``(12, 0, 0, 0)`` gives LAVT's finished sentence to all stages [C].
         pretrained: hub name or local directory for ``from_pretrained``; None starts from scratch.
         config: sizes of ``transformers.BertConfig``; its defaults are bert-base-uncased.
+        frozen: submodules that keep their weights, by name; LAVT's released optimiser holds
+            neither ``embeddings`` nor ``encoder.layer.10`` and ``encoder.layer.11`` [C]. Their
+            parameters need no gradient from the start, which DistributedDataParallel requires.
 
     Raises:
-        ConfigError: when the groups do not add up to the number of layers.
+        ConfigError: when the groups do not add up to the number of layers, or a frozen submodule
+            does not exist.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class StagewiseBert(BaseModule):
         groups: Sequence[int] = (3, 3, 3, 3),
         pretrained: str | None = None,
         config: dict | None = None,
+        frozen: Sequence[str] = (),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -50,6 +56,13 @@ class StagewiseBert(BaseModule):
         self.groups = tuple(groups)
         self.pretrained = pretrained
         self.sizes = sizes
+        for name in frozen:
+            try:
+                self.get_submodule(name).requires_grad_(False)
+            except AttributeError as error:
+                raise ConfigError(
+                    f'StagewiseBert cannot freeze {name!r}: it has no such submodule.'
+                ) from error
 
     @property
     def channels(self) -> int:
@@ -65,24 +78,11 @@ class StagewiseBert(BaseModule):
         """Load the pretrained weights, if any; transformers initialised the rest.
 
         Raises:
-            CheckpointError: when they cannot be found or do not fit the sizes in the config.
+            CheckpointError: when they cannot be read or do not fit the config.
         """
         if self.pretrained is None:
             return
-        try:
-            # safetensors or weights_only loading: transformers never unpickles objects here.
-            loaded = BertModel.from_pretrained(self.pretrained, add_pooling_layer=False)
-        except OSError as error:
-            raise CheckpointError(
-                f'The BERT weights {self.pretrained!r} were not found. Set the environment '
-                'variable BERT_PATH to a local directory with config.json, vocab.txt and the '
-                f'weights, or give this machine access to the hub. ({error})'
-            ) from error
-        weights = {
-            name: tensor
-            for name, tensor in loaded.state_dict().items()
-            if not name.startswith('pooler.')
-        }
+        weights = read_bert_weights(self.pretrained, self.sizes)
         try:
             self.load_state_dict(weights)
         except RuntimeError as error:

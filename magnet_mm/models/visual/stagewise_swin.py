@@ -11,9 +11,12 @@ channels-last maps ``[B, H, W, C]``:
 
 from __future__ import annotations
 
+import torch
 from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
 from torch import Tensor
+
+from magnet_mm.errors import CheckpointError
 
 
 @MODELS.register_module()
@@ -27,6 +30,28 @@ class StagewiseSwin(SwinTransformer):
     def __init__(self, **kwargs) -> None:
         super().__init__(out_indices=(), **kwargs)
         self.channels: tuple[int, ...] = tuple(self.num_features)
+
+    def init_weights(self) -> None:
+        """Initialise as mmseg does, and make sure that a checkpoint really was loaded.
+
+        mmseg ignores every key that it does not know, so a wrong file would leave random weights.
+
+        Raises:
+            CheckpointError: listing the parameters that the checkpoint does not have.
+        """
+        if self.init_cfg is None:
+            super().init_weights()
+            return
+        for value in self.parameters():
+            value.data.fill_(torch.nan)
+        super().init_weights()
+        absent = [name for name, value in self.named_parameters() if value.isnan().any()]
+        if absent:
+            raise CheckpointError(
+                f'{self.init_cfg["checkpoint"]} does not fit this Swin Transformer; it lacks or '
+                f'has in another shape: {", ".join(absent)}. Weights in the official layout are '
+                "converted by mmseg's tools/model_converters/swin2mmseg.py."
+            )
 
     def stem(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` to the patch embedding ``[B, H/4, W/4, C_0]``."""

@@ -1,0 +1,71 @@
+# The commands of the README and of CI. Each sets up its own environment into $(VENV) first.
+#   make demo            data, training, evaluation and pictures in about ten minutes
+#   make test            the whole suite           (make test STACK=onedl: on the maintained forks)
+#   make lint
+# To use an environment of your own instead: make test PY=/path/to/python
+
+STACK ?= official
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+ifeq ($(STACK),onedl)
+  VENV ?= .venv-onedl
+  OPENMMLAB := requirements/mminstall-onedl.txt
+  TESTED ?= requirements/tested-onedl.txt
+else ifeq ($(STACK),official)
+  VENV ?= .venv
+  OPENMMLAB := requirements/mminstall.txt
+  TESTED ?= requirements/tested.txt
+else
+  $(error STACK is 'official' or 'onedl', not '$(STACK)')
+endif
+
+ifdef PY
+  READY :=
+else
+  PY := $(VENV)/bin/python
+  READY := $(VENV)/.ready
+endif
+
+DEMO := work_dirs/demo
+DEMO_CONFIG := configs/magnet_tiny_refshapes.py
+DATA := data/refshapes
+
+.PHONY: env lint test demo clean
+
+env: $(READY)
+
+# torch first, because mmcv is compiled against it (8 minutes on 2 cores; pip keeps the wheel).
+$(VENV)/.ready: setup.py magnet_mm/version.py $(wildcard requirements/*.txt)
+	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'magnet_mm needs Python 3.11 or newer; choose one with make PYTHON=python3.11'"
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q -r requirements/build.txt -c $(TESTED)
+	@echo "Installing the OpenMMLab packages; the first time, mmcv is compiled (about 8 minutes on 2 cores)."
+	MAX_JOBS=$$(nproc) $(VENV)/bin/python -m pip install -q --no-build-isolation -r $(OPENMMLAB) -c $(TESTED)
+	$(VENV)/bin/python -m pip install -q -r requirements/runtime.txt -r requirements/tests.txt -c $(TESTED)
+	$(VENV)/bin/python -m pip install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+test: $(READY)
+	$(PY) -m pytest
+
+demo: $(READY)
+	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
+	rm -rf $(DEMO)
+	$(PY) tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
+	$(PY) tools/test.py $(DEMO_CONFIG) $(DEMO)/best_oIoU_epoch_*.pth --work-dir $(DEMO)/test \
+	  --splits val testA testB val_shuffled val_blank \
+	  --json $(DEMO)/results.json --out $(DEMO)/predictions
+	$(PY) tools/analysis_tools/draw_predictions.py $(DEMO_CONFIG) \
+	  $(DEMO)/predictions/val/items_refshapes_val.jsonl --split val --out-dir $(DEMO)/overlays
+	$(PY) tools/analysis_tools/plot_curves.py $(DEMO) --out $(DEMO)/curves.png
+	$(PY) tools/analysis_tools/check_scores.py $(DEMO)/results.json
+	@echo "Scores: $(DEMO)/results.json   overlays: $(DEMO)/overlays   curves: $(DEMO)/curves.png"
+
+clean:
+	rm -rf $(DEMO) build *.egg-info

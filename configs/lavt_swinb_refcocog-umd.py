@@ -1,0 +1,11 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# LAVT, Swin-B + BERT-base, G-Ref (umd): 4 GPUs x 8, 40 epochs, 480x480 [C].
+#   tools/dist_train.sh configs/lavt_swinb_refcocog-umd.py 4
+_base_ = [
+    './_base_/models/lavt_swinb.py',
+    './_base_/datasets/refcocog-umd.py',
+    './_base_/schedules/schedule_40e.py',  # AdamW 5e-5, weight decay 0.01, poly 0.9 [C]
+    './_base_/default_runtime.py',
+]
+
+train_dataloader = dict(batch_size=8)  # per GPU: 32 over 4 GPUs [C]

@@ -1,0 +1,72 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# MagNet, small enough to train on two CPU cores in minutes, on the generated RefShapes data.
+# The same components as magnet_swinb_refcoco.py; every size below is our choice.
+_base_ = [
+    './_base_/models/magnet_swinb.py',
+    './_base_/datasets/refshapes.py',
+    './_base_/schedules/schedule_40e.py',
+    './_base_/default_runtime.py',
+]
+
+max_epochs = 2
+learning_rate = 1e-3  # from scratch, not from pretrained weights
+
+model = dict(
+    data_preprocessor=dict(size=(80, 80)),
+    backbone=dict(
+        visual=dict(
+            embed_dims=24,
+            depths=[1, 1, 2, 1],
+            num_heads=[1, 2, 4, 8],
+            window_size=4,
+            drop_path_rate=0.05,
+            init_cfg=None,
+        ),
+        text=dict(
+            groups=(1, 1, 1, 1),
+            pretrained=None,
+            config=dict(
+                vocab_size=55,  # magnet_mm/datasets/vocabularies/refshapes
+                hidden_size=64,
+                num_hidden_layers=4,
+                num_attention_heads=4,
+                intermediate_size=128,
+            ),
+        ),
+    ),
+    decode_head=dict(
+        channels=64,
+        num_heads=2,
+        encoder_layers=1,
+        encoder_ffn_channels=128,
+        decoder_layers=3,
+        decoder_ffn_channels=128,
+    ),
+    auxiliary_head=[
+        dict(
+            type='MaskGroundingHead',
+            mask_token_id=4,  # [MASK] of the shipped vocabulary
+            num_layers=2,
+            num_heads=4,
+            ffn_channels=128,
+        ),
+        dict(type='AlignmentHead', max_foreground=128, max_background=512),
+    ],
+)
+
+optim_wrapper = dict(
+    optimizer=dict(lr=learning_rate, weight_decay=0.01), clip_grad=dict(max_norm=1.0)
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
+    dict(
+        type='PolyLR',
+        power=0.9,
+        eta_min=0.0,
+        begin=0,
+        end=max_epochs,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+train_cfg = dict(max_epochs=max_epochs, val_interval=1)

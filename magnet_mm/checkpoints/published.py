@@ -1,0 +1,109 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Reads checkpoints as the authors of LAVT and MagNet published them.
+
+A published file is ``{'model': state_dict, 'args': argparse.Namespace, ...}``. LAVT comes in two
+forms: ``lavt_one`` holds the BERT under ``text_encoder.``; the older ``lavt`` keeps it beside the
+model, as ``bert_model``. Keys may start with ``module.`` (saved from DistributedDataParallel).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+
+from magnet_mm.engine import register_safe_loaders
+from magnet_mm.errors import CheckpointError
+
+
+class PublishedCheckpoint(NamedTuple):
+    """A published state dict in its normal form.
+
+    Attributes:
+        layout: ``magnet``, ``lavt_one`` or ``lavt`` (the form with ``bert_model``).
+        state_dict: keys without ``module.``; LAVT's always with ``text_encoder.``.
+    """
+
+    layout: str
+    state_dict: dict[str, Tensor]
+
+
+def read_published(path: str | os.PathLike) -> PublishedCheckpoint:
+    """Read a file with ``weights_only=True`` and recognise its layout.
+
+    Only ``argparse.Namespace`` is allowed on top of tensors and plain types.
+
+    Raises:
+        CheckpointError: when the file does not exist, is damaged, holds other objects, or is
+            neither a LAVT nor a MagNet checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'The checkpoint {path} does not exist.')
+    register_safe_loaders()
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    except OSError as error:  # torch's zip reader on a file that ends early
+        raise CheckpointError(
+            f'{path} cannot be read ({error}); it may be incomplete. Download it again.'
+        ) from error
+    return recognise(checkpoint, str(path))
+
+
+def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
+    """Find out which network a loaded file holds, and bring its keys into the normal form.
+
+    Args:
+        checkpoint: what the file contains.
+        source: the file's name, for messages.
+
+    Raises:
+        CheckpointError: when it is neither a LAVT nor a MagNet checkpoint.
+    """
+    if not isinstance(checkpoint, Mapping) or not isinstance(checkpoint.get('model'), Mapping):
+        found = (
+            f'the entries {", ".join(map(str, list(checkpoint)[:10]))}'
+            if isinstance(checkpoint, Mapping)
+            else f'a {type(checkpoint).__name__}'
+        )
+        raise CheckpointError(
+            f"{source} has no state dict under 'model', as published checkpoints have; it holds "
+            f'{found}. Give the file as its authors published it.'
+        )
+    state_dict = _without_prefix(checkpoint['model'], source)
+    parts = {key.split('.')[0] for key in state_dict}
+    if 'image_model' in parts:
+        return PublishedCheckpoint('magnet', state_dict)
+    if 'backbone' in parts and 'text_encoder' in parts:
+        return PublishedCheckpoint('lavt_one', state_dict)
+    if 'backbone' in parts:
+        bert = checkpoint.get('bert_model')
+        if not isinstance(bert, Mapping):
+            raise CheckpointError(
+                f"{source} holds an image network but no text encoder: neither 'text_encoder.' "
+                "keys (lavt_one) nor a state dict 'bert_model' beside it (lavt)."
+            )
+        for key, tensor in _without_prefix(bert, source).items():
+            state_dict[f'text_encoder.{key}'] = tensor
+        return PublishedCheckpoint('lavt', state_dict)
+    raise CheckpointError(
+        f'{source} is neither a LAVT nor a MagNet checkpoint: its keys start with '
+        f'{", ".join(sorted(parts)[:10])}.'
+    )
+
+
+def _without_prefix(state_dict: Mapping, source: str) -> dict[str, Tensor]:
+    """Strip ``module.`` and make sure that every entry is a tensor."""
+    stripped = {str(key).removeprefix('module.'): value for key, value in state_dict.items()}
+    strange = [key for key, value in stripped.items() if not isinstance(value, Tensor)]
+    if strange or len(stripped) < len(state_dict):
+        raise CheckpointError(
+            f'{source} holds entries that are no tensors ({", ".join(strange[:10])})'
+            if strange
+            else f'{source} holds the same key with and without the prefix module.'
+        )
+    return stripped

@@ -1,0 +1,132 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Tiny models and batches for every test: seconds on a CPU, no files, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+ROOT = Path(__file__).resolve().parents[1]
+MASK_TOKEN = 4
+VOCABULARY = 200
+
+
+@pytest.fixture(autouse=True)
+def _reproducible() -> None:
+    """One thread (tiny tensors gain nothing from more) and a fixed seed for every test."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def _tiny_magnet_config() -> ConfigDict:
+    """``configs/_base_/models/magnet_swinb.py`` at toy sizes, without pretrained weights."""
+    from mmengine.config import Config
+
+    import magnet_mm  # noqa: F401  (registers the components)
+
+    model = Config.fromfile(str(ROOT / 'configs/_base_/models/magnet_swinb.py')).model
+    model.backbone.visual.update(
+        embed_dims=32,
+        depths=[1, 1, 2, 1],
+        num_heads=[1, 2, 4, 8],
+        window_size=4,
+        drop_path_rate=0.0,
+        init_cfg=None,
+    )
+    model.backbone.text.update(
+        groups=(1, 1, 1, 1),
+        pretrained=None,
+        config=dict(
+            vocab_size=VOCABULARY,
+            hidden_size=64,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=128,
+            max_position_embeddings=32,
+        ),
+    )
+    model.decode_head.update(
+        channels=64,
+        num_heads=4,
+        encoder_layers=2,
+        encoder_ffn_channels=128,
+        decoder_layers=3,
+        decoder_ffn_channels=128,
+    )
+    model.auxiliary_head[0].update(
+        mask_token_id=MASK_TOKEN, num_layers=2, num_heads=4, ffn_channels=128
+    )
+    return model
+
+
+def _make_samples(
+    batch: int = 2,
+    size: int | tuple[int, int] = 64,
+    tokens: int = 10,
+    lengths: Sequence[int] | None = None,
+    seed: int = 0,
+) -> tuple[torch.Tensor, list[SegDataSample]]:
+    """Normalised images ``[B, 3, H, W]`` and their samples; each mask is a centred rectangle.
+
+    Ids 5.. are words, 2 is [CLS], 3 [SEP], 0 padding. Sentence ``k`` has ``lengths[k]`` tokens,
+    by default ``tokens - k % 3`` so that some are padded.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    height, width = (size, size) if isinstance(size, int) else size
+    images = torch.randn(batch, 3, height, width, generator=generator)
+    samples = []
+    for index in range(batch):
+        length = lengths[index] if lengths is not None else tokens - index % 3
+        ids = torch.randint(5, VOCABULARY, (tokens,), generator=generator)
+        ids[0], ids[length - 1], ids[length:] = 2, 3, 0
+        mask = torch.zeros(1, height, width, dtype=torch.uint8)
+        mask[:, height // 4 : 3 * height // 4, width // 4 : width // 2 + index] = 1
+        sample = SegDataSample(
+            metainfo=dict(
+                img_path=f'{index}.jpg',
+                ori_shape=(height, width),
+                img_shape=(height, width),
+                expression=f'sentence {index}',
+                ref_id=index,
+                sent_id=index,
+            )
+        )
+        sample.gt_sem_seg = PixelData(data=mask)
+        sample.set_data(dict(input_ids=ids, attention_mask=(torch.arange(tokens) < length).long()))
+        samples.append(sample)
+    return images, samples
+
+
+@pytest.fixture
+def tiny_magnet_config() -> Callable[[], ConfigDict]:
+    """Call it for a fresh config of a tiny MagNet."""
+    return _tiny_magnet_config
+
+
+@pytest.fixture
+def make_samples() -> Callable[..., tuple[torch.Tensor, list[SegDataSample]]]:
+    """Call it for images and data samples; see :func:`_make_samples` for the arguments."""
+    return _make_samples
+
+
+@pytest.fixture
+def build_model() -> Callable[[ConfigDict], torch.nn.Module]:
+    """Call it with a model config; weights are initialised from a fixed seed."""
+
+    def build(config: ConfigDict) -> torch.nn.Module:
+        from mmengine.registry import init_default_scope
+        from mmseg.registry import MODELS
+
+        init_default_scope('mmseg')
+        torch.manual_seed(1)
+        model = MODELS.build(config)
+        model.init_weights()
+        return model
+
+    return build
