@@ -10,4 +10,7 @@ model = dict(
             _delete_=True,
             type='MultiClassDiceLoss',
             smooth=1.0,  # our choice
-            loss_weight=1.0)))  # our choice; no cross-entropy beside it
+            loss_weight=1.0,
+        )
+    )
+)  # our choice; no cross-entropy beside it

@@ -12,7 +12,7 @@ max_epochs = 10
 learning_rate = 1e-3  # from scratch, not from pretrained weights
 
 model = dict(
-    data_preprocessor=dict(size=(128, 128)),
+    data_preprocessor=dict(size=(80, 80)),
     backbone=dict(
         visual=dict(
             embed_dims=32,
@@ -20,7 +20,8 @@ model = dict(
             num_heads=[2, 4, 8, 16],
             window_size=4,
             drop_path_rate=0.05,
-            init_cfg=None),
+            init_cfg=None,
+        ),
         text=dict(
             groups=(4, 0, 0, 0),
             pretrained=None,
@@ -30,14 +31,16 @@ model = dict(
                 hidden_size=64,
                 num_hidden_layers=4,
                 num_attention_heads=4,
-                intermediate_size=128))),
-    decode_head=dict(
-        channels=64,
-        norm_cfg=dict(_delete_=True, type='BN', requires_grad=True)))  # one device is enough
+                intermediate_size=128,
+            ),
+        ),
+    ),
+    decode_head=dict(channels=64, norm_cfg=dict(_delete_=True, type='BN', requires_grad=True)),
+)  # one device is enough
 
 optim_wrapper = dict(
-    optimizer=dict(lr=learning_rate, weight_decay=0.01),
-    clip_grad=dict(max_norm=1.0))
+    optimizer=dict(lr=learning_rate, weight_decay=0.01), clip_grad=dict(max_norm=1.0)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
     dict(
@@ -47,6 +50,7 @@ param_scheduler = [
         begin=0,
         end=max_epochs,
         by_epoch=True,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
 ]
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)

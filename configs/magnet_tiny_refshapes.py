@@ -36,7 +36,7 @@ model = dict(
     ),
     decode_head=dict(
         channels=64,
-        num_heads=2,
+        num_heads=1,
         encoder_layers=1,
         encoder_ffn_channels=128,
         decoder_layers=3,

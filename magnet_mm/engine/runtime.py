@@ -167,7 +167,7 @@ def fit_to_machine(cfg: Config, training: bool) -> None:
     if training and cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
         raise ConfigError(
             'Mixed precision (AmpOptimWrapper) needs an accelerator and this machine has none. '
-            "Leave out --amp, or set --cfg-options optim_wrapper.type=OptimWrapper."
+            'Leave out --amp, or set --cfg-options optim_wrapper.type=OptimWrapper.'
         )
     for part in _dicts_in(cfg.model):
         if part.get('type') in _SYNCHRONISED_NORMS:

@@ -12,7 +12,7 @@ from magnet_mm.models.fusion import MagNetFusion, PWAMFusion
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
 from magnet_mm.models.text import StagewiseBert
-from magnet_mm.models.visual import StagewiseSwin
+from magnet_mm.models.visual import StagewiseResNet, StagewiseSwin
 
 __all__ = [
     'AlignmentHead',
@@ -26,5 +26,6 @@ __all__ = [
     'PWAMFusion',
     'ReferringSegmentor',
     'StagewiseBert',
+    'StagewiseResNet',
     'StagewiseSwin',
 ]

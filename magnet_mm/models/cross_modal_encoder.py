@@ -15,7 +15,7 @@ class CrossModalEncoder(BaseModule):
     """Runs image and sentence side by side and fuses them after every stage.
 
     Args:
-        visual: config of a stage-wise visual backbone (``channels``, ``stem``, ``stage``,
+        visual: config of a stage-wise visual backbone (``channels``, ``embed``, ``stage``,
             ``downsample``; see :mod:`magnet_mm.models.visual.stagewise_swin`).
         text: config of a stage-wise text encoder (``channels``, ``embed``, ``additive_mask``,
             ``stage``, ``word_embedding``).
@@ -73,7 +73,7 @@ class CrossModalEncoder(BaseModule):
             final_words: False skips the last stage's update of the words, for heads that do
                 not read them.
         """
-        visual = self.visual.stem(images)
+        visual = self.visual.embed(images)
         words = self.text.embed(input_ids)
         additive_mask = self.text.additive_mask(attention_mask)
         last = len(self.fusion) - 1

@@ -14,10 +14,10 @@ import torch
 from magnet_mm.checkpoints import (
     LAVT,
     MAGNET,
+    conversion,
     convert_checkpoint,
     convert_state_dict,
     count_elements,
-    conversion,
     read_published,
     recognise,
 )
@@ -158,9 +158,7 @@ def test_older_lavt_with_bert_beside_it(files, base, swinb_targets, tmp_path):
     published = read_published(path)
     assert published.layout == 'lavt'
     converted = convert_state_dict(published.state_dict, LAVT, swinb_targets['lavt_one'])
-    assert set(converted) == set(
-        convert_state_dict(whole, LAVT, swinb_targets['lavt_one'])
-    )
+    assert set(converted) == set(convert_state_dict(whole, LAVT, swinb_targets['lavt_one']))
 
     with pytest.raises(CheckpointError, match="no text encoder.*'bert_model'"):
         read_published(files.save_published(tmp_path / 'half.pth', image))

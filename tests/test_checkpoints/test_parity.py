@@ -165,5 +165,5 @@ def test_lavt_fused_features(tiny_models, fill, case):
         assert np.abs(at_ours - at_reference).max() < FEATURES
         assert np.abs(at_ours - stored).max() < 1e-2
         assert np.abs(at_ours - stored).mean() < 2.5e-3
-        assert abs(feature.mean().item() - golden[f'{name}/mean']) < FEATURES
-        assert abs(feature.std(correction=0).item() - golden[f'{name}/std']) < FEATURES
+        assert abs(feature.mean().item() - golden[f'{name}/mean']) < 1e-5
+        assert abs(feature.std(correction=0).item() - golden[f'{name}/std']) < 1e-5

@@ -49,7 +49,7 @@ def test_odd_image_size(encoder, make_samples):
 def test_order_of_the_stages(encoder, batch):
     """Swin stage i and BERT group i, then fusion i, then patch merging of the fused map."""
     images, input_ids, attention_mask = batch
-    visual, words = encoder.visual.stem(images), encoder.text.embed(input_ids)
+    visual, words = encoder.visual.embed(images), encoder.text.embed(input_ids)
     additive_mask = encoder.text.additive_mask(attention_mask)
     expected = []
     for index in range(4):

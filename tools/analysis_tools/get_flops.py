@@ -60,7 +60,7 @@ def part_of(name: str) -> str:
         return pieces[1]
     if pieces[0] == 'decode_head' and len(pieces) > 1:
         return f'decode head: {pieces[1]}'
-    return pieces[0]
+    return pieces[0] or 'outside of all parts'
 
 
 def count_costs(model: nn.Module, shape: tuple[int, int], tokens: int) -> dict[str, Cost]:
@@ -81,11 +81,11 @@ def count_costs(model: nn.Module, shape: tuple[int, int], tokens: int) -> dict[s
     costs: dict[str, Cost] = defaultdict(Cost)
     for name, parameter in model.named_parameters():
         costs[part_of(name)].parameters += parameter.numel()
-    root = f'{type(network).__name__}.model.'
+    root = type(network).__name__
     flops = {
-        name.removeprefix(root): sum(operations.values())
+        name.removeprefix(root).removeprefix('.model').removeprefix('.'): sum(operations.values())
         for name, operations in counter.get_flop_counts().items()
-        if name.startswith(root)
+        if name.split('.')[0] == root
     }
     for name, count in flops.items():
         # What a module's own forward does, without its submodules', goes to the module's part.
@@ -97,7 +97,7 @@ def count_costs(model: nn.Module, shape: tuple[int, int], tokens: int) -> dict[s
 
 
 def _nearest_ancestor(name: str, known: dict[str, int]) -> str | None:
-    while '.' in name:
+    while name:
         name = name.rpartition('.')[0]
         if name in known:
             return name

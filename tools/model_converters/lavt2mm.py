@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Convert a published LAVT checkpoint::
+"""Convert a published LAVT checkpoint.
 
-    python tools/model_converters/lavt2mm.py SRC.pth DST.pth [--config CONFIG]
+Usage: python tools/model_converters/lavt2mm.py SRC.pth DST.pth [--config CONFIG]
 """
 
 from _command_line import run
@@ -9,4 +9,4 @@ from _command_line import run
 from magnet_mm.checkpoints import LAVT
 
 if __name__ == '__main__':
-    run(LAVT, __doc__.splitlines()[0].rstrip(':'))
+    run(LAVT, __doc__.splitlines()[0])

@@ -11,7 +11,8 @@ model = dict(
         bgr_to_rgb=True,
         size=(480, 480),  # the input is resized to this, nothing is padded [P]
         pad_val=0,
-        seg_pad_val=0),
+        seg_pad_val=0,
+    ),
     backbone=dict(
         type='CrossModalEncoder',
         visual=dict(
@@ -25,7 +26,9 @@ model = dict(
             init_cfg=dict(  # ImageNet-22k weights [P], in mmseg's layout
                 type='Pretrained',
                 checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/'
-                'swin_base_patch4_window12_384_22k_20220317-e5c09f74.pth')),
+                'swin_base_patch4_window12_384_22k_20220317-e5c09f74.pth',
+            ),
+        ),
         text=dict(
             type='StagewiseBert',
             groups=(12, 0, 0, 0),  # all stages read the finished words [P]
@@ -37,8 +40,11 @@ model = dict(
                 hidden_size=768,
                 num_hidden_layers=12,
                 num_attention_heads=12,
-                intermediate_size=3072)),
-        fusion=dict(type='PWAMFusion', num_heads=1)),  # 1 head per stage [C]
+                intermediate_size=3072,
+            ),
+        ),
+        fusion=dict(type='PWAMFusion', num_heads=1),
+    ),  # 1 head per stage [C]
     decode_head=dict(
         type='LAVTHead',  # width: half the channels of the last stage, 512 [C]
         norm_cfg=dict(type='SyncBN', requires_grad=True),  # [C]
@@ -46,6 +52,9 @@ model = dict(
             type='CrossEntropyLoss',
             class_weight=[0.9, 1.1],  # background, referred object; weighted mean [C]
             avg_non_ignore=True,  # torch's mean, as [C]; no label is ignored
-            loss_weight=1.0)),  # [C]
+            loss_weight=1.0,
+        ),
+    ),  # [C]
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -28,7 +28,7 @@ HELD_OUT = frozenset(
 )
 
 #: Extent (about the diameter) of an object, as a share of the image's short side.
-EXTENTS = {'large': (0.28, 0.36), 'small': (0.16, 0.22)}
+EXTENTS = {'large': (0.36, 0.44), 'small': (0.21, 0.27)}
 IMAGE_SIDES = (128, 176)
 #: Centres of two objects lie at least this share of their mean extent apart (1 = circles touch).
 CLOSEST = 0.78

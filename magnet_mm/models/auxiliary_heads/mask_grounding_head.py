@@ -83,13 +83,10 @@ class MaskGroundingHead(BaseModule):
         )
         sizes._attn_implementation = 'sdpa'
         self.predictor = BertEncoder(sizes)
+        # torch's own initialisation: 0.021 at width 768, where BERT has 0.02.
         # LM head: dense, GELU, LayerNorm; the output weight is tied to the word embedding.
         self.transform = BertPredictionHeadTransform(sizes)
         self.vocabulary_bias = nn.Parameter(torch.zeros(vocabulary_size))
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
 
     def corrupt_text(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Ask for some words and hide most of them.

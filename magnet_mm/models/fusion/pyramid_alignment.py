@@ -62,10 +62,6 @@ class PyramidAlignment(nn.Module):
             nn.Linear(channels, channels),
             nn.GELU(),
         )
-        for layer in self.mixer:
-            if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
 
     def forward(self, visual: Tensor, fused: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
         """Decoder feature of a stage.

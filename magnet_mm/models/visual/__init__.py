@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Visual backbones that can be run stage by stage."""
 
+from magnet_mm.models.visual.stagewise_resnet import StagewiseResNet
 from magnet_mm.models.visual.stagewise_swin import StagewiseSwin
 
-__all__ = ['StagewiseSwin']
+__all__ = ['StagewiseResNet', 'StagewiseSwin']

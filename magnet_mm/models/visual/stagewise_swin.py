@@ -4,7 +4,7 @@
 A stage-wise visual backbone has ``channels`` (one number per stage) and three methods, all on
 channels-last maps ``[B, H, W, C]``:
 
-- ``stem(images [B, 3, H, W])``: input of stage 0,
+- ``embed(images [B, 3, H, W])``: input of stage 0,
 - ``stage(i, x)``: ``V_i``, where fusion happens,
 - ``downsample(i, v)``: input of stage ``i + 1``.
 """
@@ -32,15 +32,16 @@ class StagewiseSwin(SwinTransformer):
         self.channels: tuple[int, ...] = tuple(self.num_features)
 
     def init_weights(self) -> None:
-        """Initialise as mmseg does, and make sure that a checkpoint really was loaded.
+        """Load the checkpoint of ``init_cfg``, and make sure that it was loaded.
 
         mmseg ignores every key that it does not know, so a wrong file would leave random weights.
+        Without a checkpoint torch's own initialisation stays (our choice): mmseg's normal of 0.02
+        leaves the blocks of a narrow network close to the identity, and it learns slowly.
 
         Raises:
             CheckpointError: listing the parameters that the checkpoint does not have.
         """
         if self.init_cfg is None:
-            super().init_weights()
             return
         for value in self.parameters():
             value.data.fill_(torch.nan)
@@ -53,7 +54,7 @@ class StagewiseSwin(SwinTransformer):
                 "converted by mmseg's tools/model_converters/swin2mmseg.py."
             )
 
-    def stem(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` to the patch embedding ``[B, H/4, W/4, C_0]``."""
         tokens, (height, width) = self.patch_embed(images)
         if self.use_abs_pos_embed:

@@ -12,13 +12,14 @@ Anyone can regenerate them with zlib + numpy; no reference code is involved.
 
 Non floating-point entries are left as constructed.  All arithmetic is float32.
 """
+
 import zlib
 
 import numpy as np
 
 # With no salt every mask of the base model comes out (nearly) all negative.  "21:" is a value
 # for which every golden sample of every variant has 8 % .. 92 % foreground.
-SALT = "21:"
+SALT = '21:'
 
 
 def fill_value(key, shape):
@@ -26,10 +27,10 @@ def fill_value(key, shape):
     shape = tuple(int(s) for s in shape)
     rng = np.random.RandomState(zlib.crc32((SALT + key).encode()) & 0xFFFFFFFF)
     t = np.asarray(rng.standard_normal(shape), dtype=np.float32)
-    if key.endswith("running_var"):
+    if key.endswith('running_var'):
         return np.float32(0.5) + np.abs(t)
     if len(shape) <= 1:
-        if key.endswith("weight"):
+        if key.endswith('weight'):
             return np.float32(1.0) + np.float32(0.1) * t
         return np.float32(0.05) * t
     fan_in = float(np.prod(shape[1:], dtype=np.float64))
@@ -67,7 +68,7 @@ def make_text(seed, lengths, max_tokens=20):
     mask = np.zeros((len(lengths), max_tokens), dtype=np.int64)
     for b, n in enumerate(lengths):
         ids[b, 0] = 101
-        ids[b, 1:n - 1] = rng.randint(1000, 30000, size=n - 2)
+        ids[b, 1 : n - 1] = rng.randint(1000, 30000, size=n - 2)
         ids[b, n - 1] = 102
         mask[b, :n] = 1
     return ids, mask

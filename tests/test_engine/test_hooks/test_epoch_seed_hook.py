@@ -28,9 +28,7 @@ def test_numbers_depend_on_seed_and_epoch_alone():
         assert all(a != b for a, b in zip(first, other, strict=True))
 
 
-@pytest.mark.parametrize(
-    ('num_workers', 'persistent'), [(0, False), (2, False), (2, True)]
-)
+@pytest.mark.parametrize(('num_workers', 'persistent'), [(0, False), (2, False), (2, True)])
 def test_resumed_run_has_the_losses_of_an_uninterrupted_one(make_runner, num_workers, persistent):
     # workers that live on keep their own random state: no noise from them
     options = {

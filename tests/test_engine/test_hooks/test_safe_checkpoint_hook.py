@@ -51,9 +51,7 @@ def test_resume_restores_what_the_runner_had(make_runner):
     rates = first.optim_wrapper.get_lr()['lr']
     moment = first.optim_wrapper.optimizer.state[first.model.linear.weight]['exp_avg'].clone()
 
-    second = make_runner(
-        'second', epochs=2, resume=True, load_from=f'{first.work_dir}/epoch_1.pth'
-    )
+    second = make_runner('second', epochs=2, resume=True, load_from=f'{first.work_dir}/epoch_1.pth')
     second._train_loop = second.build_train_loop(second._train_loop)
     second.optim_wrapper = second.build_optim_wrapper(second.optim_wrapper)
     second.param_schedulers = second.build_param_scheduler(second.param_schedulers)

@@ -34,7 +34,10 @@ def p2p_by_loops(embedding, foreground, temperature):
         prototype = unit(sum(pixels[i] for i in inside) / len(inside))
         return prototype, lambda i, k: (pixels[i] * pixels[k]).sum()
 
-    images = [contrast_by_loops(e, f, temperature, partner) for e, f in zip(embedding, foreground)]
+    images = [
+        contrast_by_loops(e, f, temperature, partner)
+        for e, f in zip(embedding, foreground, strict=True)
+    ]
     return sum(images) / len(images)
 
 

@@ -39,7 +39,7 @@ def test_stages_equal_mmseg_bit_for_bit(size):
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
         expected = theirs(images)
-        x = ours.stem(images)
+        x = ours.embed(images)
         for index in range(4):
             x = ours.stage(index, x)
             assert torch.equal(x.permute(0, 3, 1, 2), expected[index]), f'stage {index}'
@@ -50,7 +50,7 @@ def test_stages_equal_mmseg_bit_for_bit(size):
 def test_sizes_follow_the_strides():
     ours, _ = build_pair()
     assert ours.channels == (8, 16, 32, 64)
-    x = ours.stem(torch.randn(1, 3, 50, 37))
+    x = ours.embed(torch.randn(1, 3, 50, 37))
     shapes = []
     for index in range(4):
         x = ours.stage(index, x)

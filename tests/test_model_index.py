@@ -1,0 +1,55 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The model zoo page and the metafiles say the same, about configs that exist."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def models():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    for name in index['Import']:
+        yield from yaml.safe_load((ROOT / name).read_text())['Models']
+
+
+def test_every_metafile_is_imported():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    files = {str(path.relative_to(ROOT)) for path in ROOT.glob('configs/metafiles/*.yml')}
+    assert set(index['Import']) == files
+
+
+def test_configs_exist_and_every_published_swin_config_is_listed():
+    listed = {model['Config'] for model in models()}
+    assert all((ROOT / config).is_file() for config in listed)
+    shipped = {
+        str(path.relative_to(ROOT))
+        for method in ('magnet', 'lavt')
+        for path in ROOT.glob(f'configs/{method}_swinb*_refcoco*.py')
+        if not path.stem.endswith('_released')  # same numbers as the corrected network's
+    }
+    assert listed == shipped
+
+
+def test_page_and_metafiles_agree():
+    """Rows of the page: | data set | split | `config` | oIoU | [mIoU |] measured ... |."""
+    page = {}
+    for line in (ROOT / 'docs' / 'model_zoo.md').read_text().splitlines():
+        row = re.match(r'\| (.+?) \| (val|test\w?) \| `(.+?)` \|(.+)\|$', line)
+        if row:
+            cells = [cell.strip() for cell in row[4].split('|')]
+            half = len(cells) // 2
+            assert not any(cells[half:]), 'a measured number belongs into the metafile too'
+            page[row[3], f'{row[1]} {row[2]}'] = [float(c) for c in cells[:half] if c]
+    metafiles = {}
+    for model in models():
+        for result in model['Results']:
+            metrics = result['Metrics']
+            published = [metrics[f'{m} (published)'] for m in ('oIoU', 'mIoU')
+                         if f'{m} (published)' in metrics]  # fmt: skip
+            assert metrics['oIoU (measured)'] is None
+            metafiles[Path(model['Config']).name, result['Dataset']] = published
+    assert len(page) == 9 + 12
+    assert page == metafiles

@@ -1,0 +1,91 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Which words Mask Grounding asks for and hides (methods 3.3), on hand-made sentences."""
+
+import pytest
+import torch
+
+from magnet_mm.models.auxiliary_heads import MaskGroundingHead
+
+CLS, SEP, PAD, MASK = 101, 102, 0, 103
+# "the left brown dog", "dog", and an empty sentence; ids as in bert-base-uncased
+SENTENCES = torch.tensor(
+    [
+        [CLS, 1996, 2187, 2829, 3899, SEP, PAD, PAD],
+        [CLS, 3899, SEP, PAD, PAD, PAD, PAD, PAD],
+        [CLS, SEP, PAD, PAD, PAD, PAD, PAD, PAD],
+    ]
+)
+ATTENTION = (SENTENCES != PAD).long()
+WORDS = torch.zeros(3, 8, dtype=torch.bool)
+WORDS[0, 1:5] = True
+WORDS[1, 1] = True
+
+
+def build(**kwargs):
+    return MaskGroundingHead(
+        visual_channels=[4, 8],
+        text_channels=16,
+        vocabulary_size=30,
+        num_layers=1,
+        num_heads=2,
+        ffn_channels=16,
+        **kwargs,
+    )
+
+
+def fix_chance(monkeypatch, asked, hidden):
+    """Let the random numbers be 0 where a word should be asked for (hidden), 0.99 elsewhere."""
+    chance = torch.where(torch.stack([asked, hidden]), 0.0, 0.99)
+    monkeypatch.setattr(torch, 'rand', lambda *shape, **_: chance.view(shape))
+
+
+def test_hand_made_sentence(monkeypatch):
+    """Ask for "left" and "dog"; hide "left", leave "dog" as it is."""
+    asked = torch.zeros(3, 8, dtype=torch.bool)
+    hidden = torch.zeros(3, 8, dtype=torch.bool)
+    asked[0, 2] = asked[0, 4] = True
+    hidden[0, 2] = hidden[0, 3] = True  # 3 ("brown") is not asked for, so it stays
+    fix_chance(monkeypatch, asked, hidden)
+    ids, targets = build().corrupt_text(SENTENCES, ATTENTION)
+    assert ids[0].tolist() == [CLS, 1996, MASK, 2829, 3899, SEP, PAD, PAD]
+    assert targets[0].tolist() == [-1, -1, 2187, -1, 3899, -1, -1, -1]
+    assert torch.equal(ids[1:], SENTENCES[1:])
+    assert (targets[1:] == -1).all()
+
+
+def test_every_word_but_no_special_token():
+    ids, targets = build(corruption=1.0, masked_share=1.0).corrupt_text(SENTENCES, ATTENTION)
+    assert torch.equal(targets, torch.where(WORDS, SENTENCES, -1))
+    assert torch.equal(ids, torch.where(WORDS, MASK, SENTENCES))
+
+
+def test_the_input_is_left_alone():
+    before = SENTENCES.clone()
+    build(corruption=1.0).corrupt_text(SENTENCES, ATTENTION)
+    assert torch.equal(SENTENCES, before)
+
+
+@pytest.mark.parametrize('corruption', [0.15, 0.5])
+def test_shares(corruption):
+    """15 % of the words are asked for; of those 90 % become [MASK] and 10 % stay."""
+    count = 40_000
+    ids = torch.full((count // 8, 10), 5)
+    ids[:, 0], ids[:, 9] = CLS, SEP
+    attention = torch.ones_like(ids)
+    head = build(corruption=corruption)
+    corrupted, targets = head.corrupt_text(ids, attention)
+    asked = targets != -1
+    assert asked.sum().item() / count == pytest.approx(corruption, abs=0.01)
+    assert (corrupted[asked] == MASK).float().mean().item() == pytest.approx(0.9, abs=0.02)
+    assert set(corrupted[asked].tolist()) == {MASK, 5}  # no random words [S]
+    assert torch.equal(corrupted[~asked], ids[~asked])
+    assert (targets[asked] == 5).all()
+    per_position = asked[:, 1:9].float().mean(0)
+    assert (per_position - corruption).abs().max() < 0.03  # any word, not only nouns
+
+
+def test_no_forced_minimum():
+    """Short sentences often have no word to guess, as in the author's reference [S]."""
+    ids = SENTENCES[1:2].repeat(2000, 1)
+    _, targets = build().corrupt_text(ids, ATTENTION[1:2].repeat(2000, 1))
+    assert (targets != -1).any(1).float().mean().item() == pytest.approx(0.15, abs=0.03)
