@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import functools
 import os
 import pickle
@@ -67,8 +68,11 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
                 return loader(filename, *args, **kwargs)
         except pickle.UnpicklingError as error:
             raise CheckpointError(_explain_refusal(filename, str(error))) from None
-        except (EOFError, RuntimeError) as error:
+        except (EOFError, OSError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and 'PytorchStreamReader' not in str(error):
+                raise
+            # A truncated zip makes torch seek to a negative position: "Invalid argument".
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             raise CheckpointError(
                 f'{filename} is damaged or incomplete ({error or "it is empty"}). Download or copy '

@@ -91,6 +91,15 @@ def test_damaged_file_is_named(tmp_path, content):
         CheckpointLoader.load_checkpoint(str(path))
 
 
+@pytest.mark.parametrize('share', [0.02, 0.1, 0.3, 0.6, 0.9, 0.99])
+def test_file_cut_anywhere_is_named(tmp_path, share):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({f'layer{index}': torch.zeros(1000) for index in range(20)}, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(CheckpointError, match='epoch_1.pth'):
+        CheckpointLoader.load_checkpoint(str(path))
+
+
 def test_missing_file_is_still_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))

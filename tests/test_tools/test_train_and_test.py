@@ -20,11 +20,21 @@ from magnet_mm.errors import DataError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / 'tools'
-CONFIG = REPOSITORY / 'configs/magnet_tiny_refshapes.py'
+TINY_CONFIG = REPOSITORY / 'configs/magnet_tiny_refshapes.py'
+# The shipped small config, with everything that draws random numbers: dropout and drop-path too.
+RANDOM_PARTS = f"""
+_base_ = {str(TINY_CONFIG)!r}
+model = dict(backbone=dict(
+    visual=dict(
+        _delete_=True, type='StagewiseSwin', embed_dims=16, depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2], window_size=5, drop_path_rate=0.2),
+    text=dict(config=dict(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1))))
+"""
 TRAIN_OPTIONS = (
     'train_cfg.val_interval=1',
     'train_dataloader.batch_size=4',
     'train_dataloader.num_workers=2',
+    'model.auxiliary_head.0.corruption=0.5',  # else most of these few sentences stay as they are
     'param_scheduler.0.start_factor=1.0',  # without warm-up, so that masks differ from nothing
 )
 TEST_OPTIONS = ('test_dataloader.dataset.indices=7', 'test_dataloader.batch_size=1')
@@ -73,13 +83,21 @@ def run(environment, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def train(run, tmp_path_factory):
+def config(tmp_path_factory):
+    """Config file with :data:`RANDOM_PARTS`."""
+    path = tmp_path_factory.mktemp('configs') / 'magnet_random_refshapes.py'
+    path.write_text(RANDOM_PARTS)
+    return path
+
+
+@pytest.fixture(scope='module')
+def train(run, config, tmp_path_factory):
     """Return a function (name, epochs, *arguments) -> work directory of a training."""
     root = tmp_path_factory.mktemp('work_dirs')
 
     def run_training(name, epochs, *arguments):
         options = ['--cfg-options', f'train_cfg.max_epochs={epochs}', *TRAIN_OPTIONS]
-        command = [sys.executable, TOOLS / 'train.py', CONFIG, '--work-dir', root / name]
+        command = [sys.executable, TOOLS / 'train.py', config, '--work-dir', root / name]
         run(*command, *arguments, *options)
         return root / name
 
@@ -93,11 +111,11 @@ def straight(train):
 
 
 @pytest.fixture(scope='module')
-def scores(run, straight, tmp_path_factory):
+def scores(run, config, straight, tmp_path_factory):
     """Scores of one process, and what it printed."""
     out = tmp_path_factory.mktemp('scores')
     printed = run(
-        *(sys.executable, TOOLS / 'test.py', CONFIG, straight / 'epoch_2.pth'),
+        *(sys.executable, TOOLS / 'test.py', config, straight / 'epoch_2.pth'),
         *('--splits', 'val', 'testA', 'val_blank', '--json', out / 'scores.json'),
         *('--out', out / 'items', '--work-dir', out, '--cfg-options', *TEST_OPTIONS),
     )
@@ -112,8 +130,8 @@ def history(checkpoint, name):
     return checkpoint['message_hub']['log_scalars'][f'train/{name}']['log_history'].tolist()
 
 
-def test_resumed_training_equals_the_uninterrupted_one(train, straight):
-    cfg = Config.fromfile(str(CONFIG))
+def test_resumed_training_equals_the_uninterrupted_one(train, straight, config):
+    cfg = Config.fromfile(str(config))
     assert cfg.model.backbone.visual.drop_path_rate > 0
     assert cfg.model.auxiliary_head[0].type == 'MaskGroundingHead'  # corrupts tokens
     work_dir = train('interrupted', 1)
@@ -144,10 +162,10 @@ def test_scores_of_several_splits(scores):
     assert results['val']['oIoU'] > 0
 
 
-def test_mmseg_gives_the_same_scores(run, straight, scores, tmp_path):
+def test_mmseg_gives_the_same_scores(run, config, straight, scores, tmp_path):
     tool = Path(mmseg.__file__).parent / '.mim/tools/test.py'
     run(
-        *(sys.executable, tool, CONFIG, straight / 'epoch_2.pth', '--work-dir', tmp_path),
+        *(sys.executable, tool, config, straight / 'epoch_2.pth', '--work-dir', tmp_path),
         *('--out', tmp_path / 'items', '--cfg-options', *TEST_OPTIONS),
         PYTHONPATH=str(REPOSITORY),
     )
@@ -158,9 +176,9 @@ def test_mmseg_gives_the_same_scores(run, straight, scores, tmp_path):
     assert metrics == scores[0]['val']
 
 
-def test_two_processes_give_the_same_scores(run, straight, scores, tmp_path):
+def test_two_processes_give_the_same_scores(run, config, straight, scores, tmp_path):
     run(
-        *('bash', TOOLS / 'dist_test.sh', CONFIG, straight / 'epoch_2.pth', 2),
+        *('bash', TOOLS / 'dist_test.sh', config, straight / 'epoch_2.pth', 2),
         *('--splits', 'val', 'testA', '--json', tmp_path / 'scores.json', '--work-dir', tmp_path),
         *('--cfg-options', *TEST_OPTIONS),
     )
@@ -170,7 +188,7 @@ def test_two_processes_give_the_same_scores(run, straight, scores, tmp_path):
 
 def test_two_processes_train(run, tmp_path):
     run(
-        *('bash', TOOLS / 'dist_train.sh', CONFIG, 2, '--work-dir', tmp_path),
+        *('bash', TOOLS / 'dist_train.sh', TINY_CONFIG, 2, '--work-dir', tmp_path),
         *('--cfg-options', 'train_cfg.max_epochs=1', *TRAIN_OPTIONS),
     )
     checkpoint = load(tmp_path / 'epoch_1.pth')
@@ -180,7 +198,7 @@ def test_two_processes_train(run, tmp_path):
 
 def test_unknown_split_lists_the_existing_ones(environment, monkeypatch):
     monkeypatch.setenv('REFSHAPES_ROOT', environment['REFSHAPES_ROOT'])
-    dataset = Config.fromfile(str(CONFIG)).test_dataloader.dataset
+    dataset = Config.fromfile(str(TINY_CONFIG)).test_dataloader.dataset
     scope = DefaultScope.overwrite_default_scope('mmseg')
     with scope, pytest.raises(DataError, match='testA, testB, train, val'):
         build_split_datasets(dataset, ['val', 'testC'])

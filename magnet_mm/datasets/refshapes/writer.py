@@ -39,8 +39,15 @@ from magnet_mm.errors import DataError
 VERSION = 1
 SPLITS = ('train', 'val', 'testA', 'testB')
 DEFAULT_COUNTS = {'train': 4000, 'val': 250, 'testA': 250, 'testB': 250}
-#: Fewest and most objects of an image; testA is the crowded split, as RefCOCO's shows crowds.
-OBJECT_COUNTS = {'train': (3, 7), 'val': (3, 7), 'testA': (5, 7), 'testB': (3, 7)}
+#: Number of objects of an image, drawn uniformly from these; most images hold few (our choice).
+#: testA is the crowded split, as RefCOCO's shows crowds.
+USUAL_COUNTS = (3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 7)
+OBJECT_COUNTS = {
+    'train': USUAL_COUNTS,
+    'val': USUAL_COUNTS,
+    'testA': (5, 6, 7),
+    'testB': USUAL_COUNTS,
+}
 HELD_OUT_SPLIT = 'testB'
 #: No object is covered by more than 40 % (our choice).
 VISIBLE = 0.6
@@ -70,8 +77,7 @@ class Example(NamedTuple):
 def make_example(seed: int, split: str, number: int) -> Example:
     """Makes one image of a split with its sentences."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
-    fewest, most = OBJECT_COUNTS[split]
-    count = int(rng.integers(fewest, most + 1))
+    count = int(rng.choice(OBJECT_COUNTS[split]))
     held_out = split == HELD_OUT_SPLIT
     for attempt in itertools.count():
         if attempt % ATTEMPTS == 0:
