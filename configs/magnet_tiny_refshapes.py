@@ -1,16 +1,13 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # MagNet, small enough to train on two CPU cores in minutes, on the generated RefShapes data.
-# The same components as magnet_swinb_refcoco.py but for the backbone: from scratch and on few images,
-# a small ResNet learns shapes faster than a Swin Transformer. Every size below is our choice.
+# The same components as magnet_swinb_refcoco.py but for the backbone: from scratch, a small ResNet
+# learns shapes faster than a Swin Transformer. Every size below is our choice.
 _base_ = [
     './_base_/models/magnet_swinb.py',
     './_base_/datasets/refshapes.py',
-    './_base_/schedules/schedule_40e.py',
+    './_base_/schedules/schedule_refshapes.py',
     './_base_/default_runtime.py',
 ]
-
-max_epochs = 3
-learning_rate = 1e-3  # from scratch, not from pretrained weights
 
 model = dict(
     data_preprocessor=dict(size=(80, 80)),
@@ -57,20 +54,3 @@ model = dict(
         dict(type='AlignmentHead', max_foreground=128, max_background=512),
     ],
 )
-
-optim_wrapper = dict(
-    optimizer=dict(lr=learning_rate, weight_decay=0.01, fused=True),
-    clip_grad=dict(max_norm=1.0),
-)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
-    dict(
-        type='PolyLR',
-        power=0.9,
-        eta_min=0.0,
-        begin=0,
-        end=max_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]

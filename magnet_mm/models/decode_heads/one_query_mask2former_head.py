@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
-from magnet_mm.models.targets import area_masks
+from magnet_mm.models.targets import coverage_masks
 from magnet_mm.structures import CrossModalFeatures
 
 
@@ -141,12 +141,12 @@ class OneQueryMask2FormerHead(BaseModule):
     ) -> dict[str, Tensor]:
         """Mask and Dice losses of all outputs (deep supervision), on every pixel at stride 4.
 
-        The ground truth is the share of each cell covered by the object (our choice; it keeps
-        sub-cell borders). Keys: ``loss_mask``, ``loss_dice`` for the last layer, with the
-        prefix ``d<k>.`` for earlier ones.
+        The ground truth is the share of each logit's surroundings that the object covers (our
+        choice; it keeps borders finer than the stride). Keys: ``loss_mask``, ``loss_dice`` for the
+        last layer, with the prefix ``d<k>.`` for earlier ones.
         """
         masks = self.decode(features)
-        target = area_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
+        target = coverage_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
         losses = {}
         for index, mask in enumerate(masks):
             prefix = '' if index == len(masks) - 1 else f'd{index}.'
