@@ -16,15 +16,15 @@ model = dict(
             _delete_=True,
             type='StagewiseResNet',
             depth=18,
-            base_channels=24,
-            stem_channels=24,
+            base_channels=20,
+            stem_channels=20,
             norm_cfg=dict(type='BN'),  # one device is enough
         ),
         text=dict(
             groups=(1, 1, 1, 1),
             pretrained=None,
             config=dict(
-                vocab_size=55,  # magnet_mm/datasets/vocabularies/refshapes
+                vocab_size=54,  # magnet_mm/datasets/vocabularies/refshapes
                 hidden_size=64,
                 num_hidden_layers=4,
                 num_attention_heads=4,

@@ -36,8 +36,6 @@ def outline(thing: SceneObject) -> np.ndarray:
         points = _polar(4, [0.64], start=math.pi / 4)
     elif thing.shape == 'triangle':
         points = _polar(3, [0.62], start=-math.pi / 2)
-    elif thing.shape == 'star':
-        points = _polar(10, [0.62, 0.27], start=-math.pi / 2)
     else:
         a, b = 0.52, 0.19
         corners = [(b, a), (b, b), (a, b), (a, -b), (b, -b), (b, -a)]

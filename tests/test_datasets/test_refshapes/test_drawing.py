@@ -20,7 +20,7 @@ from magnet_mm.datasets.refshapes.scene import (
     sample_scene,
 )
 
-AREAS = {'circle': 0.782, 'square': 0.819, 'triangle': 0.499, 'star': 0.492, 'cross': 0.646}
+AREAS = {'circle': 0.782, 'square': 0.819, 'triangle': 0.499, 'cross': 0.646}
 
 
 def decode(written, height: int, width: int) -> np.ndarray:

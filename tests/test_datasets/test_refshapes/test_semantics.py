@@ -66,7 +66,9 @@ def test_halves_and_corners(x, left, right, corner):
     ('second', 'truths'), [(31, (True, False)), (29, (None, None)), (9, (False, True))]
 )
 def test_extreme_needs_a_margin_of_ten_percent(second, truths):
-    scene = Scene(100, 100, (thing('large red star', 20, 50), thing('small red star', second, 50)))
+    scene = Scene(
+        100, 100, (thing('large red square', 20, 50), thing('small red square', second, 50))
+    )
     assert tuple(place_truth('leftmost', i, [0, 1], scene) for i in range(2)) == truths
 
 
@@ -88,7 +90,7 @@ def test_extreme_compares_what_fits_alone():
     ],
 )
 def test_above(x, y, truth):
-    scene = Scene(100, 100, (thing('small red star', x, y), thing('large red cross', 50, 50)))
+    scene = Scene(100, 100, (thing('small red square', x, y), thing('large red cross', 50, 50)))
     assert relation_truth('above', 0, 1, [0], scene) is truth
 
 
@@ -115,7 +117,7 @@ def test_directions_are_the_right_way_round():
 @pytest.mark.parametrize(('x', 'truth'), [(82, True), (83, None), (97, None), (98, False)])
 def test_next_to_measures_the_gap(x, truth):
     # Extents 20: the gap is the distance less 20; 12 and 28 pixels are the limits.
-    scene = Scene(100, 100, (thing('small red star', x, 50), thing('large red cross', 50, 50)))
+    scene = Scene(100, 100, (thing('small red square', x, 50), thing('large red cross', 50, 50)))
     assert relation_truth('next to', 0, 1, [0], scene) is truth
 
 

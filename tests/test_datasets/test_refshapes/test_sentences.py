@@ -20,7 +20,7 @@ from magnet_mm.datasets.refshapes.semantics import Expression, expression_truth,
 from magnet_mm.datasets.refshapes.sentences import Candidates, choose_expressions, draw_kinds
 
 COLOURS = {'red', 'green', 'blue', 'yellow', 'purple', 'white'}
-SHAPES = {'circle', 'square', 'triangle', 'star', 'cross'}
+SHAPES = {'circle', 'square', 'triangle', 'cross'}
 SIZES = {'large': 'large', 'big': 'large', 'small': 'small', 'little': 'small'}
 SIDES = {'left': 'left', 'right': 'right', 'top': 'top', 'upper': 'top'}
 SIDES |= {'bottom': 'bottom', 'lower': 'bottom'}

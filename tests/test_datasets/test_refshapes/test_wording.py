@@ -34,19 +34,19 @@ def wordings(expression: Expression) -> set[str]:
 
 
 def test_wordings_of_one_meaning():
-    expression = Expression('place', Description(shape='star'), place='left')
+    expression = Expression('place', Description(shape='square'), place='left')
     assert wordings(expression) == {
-        'left star',
-        'star left',
-        'the star on the left',
-        'star on the left side',
+        'left square',
+        'square left',
+        'the square on the left',
+        'square on the left side',
     }
-    expression = Expression('attribute', Description(colour='red', shape='star'))
+    expression = Expression('attribute', Description(colour='red', shape='square'))
     assert wordings(expression) == {
-        'red star',
-        'the red star',
-        'star in red',
-        'the star that is red',
+        'red square',
+        'the red square',
+        'square in red',
+        'the square that is red',
     }
 
 
