@@ -31,8 +31,6 @@ endif
 DEMO := work_dirs/demo
 DEMO_CONFIG := configs/magnet_tiny_refshapes.py
 DATA := data/refshapes
-# On two CPU cores, two processes train a network this small faster than two threads do.
-PROCESSES ?= $(if $(shell command -v nvidia-smi),1,2)
 
 .PHONY: env lint test demo clean
 
@@ -59,8 +57,7 @@ test: $(READY)
 demo: $(READY)
 	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
 	rm -rf $(DEMO)
-	OMP_NUM_THREADS=1 PYTHON=$(PY) bash tools/dist_train.sh $(DEMO_CONFIG) $(PROCESSES) \
-	  --work-dir $(DEMO) --cfg-options train_dataloader.batch_size=$$((32 / $(PROCESSES)))
+	$(PY) tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 	$(PY) tools/test.py $(DEMO_CONFIG) $(DEMO)/best_oIoU_epoch_*.pth --work-dir $(DEMO)/test \
 	  --splits val testA testB val_shuffled val_blank \
 	  --json $(DEMO)/results.json --out $(DEMO)/predictions

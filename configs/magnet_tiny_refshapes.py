@@ -16,8 +16,8 @@ model = dict(
             _delete_=True,
             type='StagewiseResNet',
             depth=18,
-            base_channels=20,
-            stem_channels=20,
+            base_channels=24,
+            stem_channels=24,
             norm_cfg=dict(type='BN'),  # one device is enough
         ),
         text=dict(

@@ -26,7 +26,7 @@ test_pipeline = train_pipeline
 
 train_dataloader = dict(
     batch_size=16,  # our choice
-    num_workers=1,  # our choice: the demo trains two processes on 2 cores
+    num_workers=1,  # our choice: enough, and the two cores of the demo have other work
     persistent_workers=True,  # our choice, as mmseg
     drop_last=True,  # our choice: no small last batch
     sampler=dict(type='VisitSampler', shuffle=True),
