@@ -16,9 +16,13 @@ CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*.py'))
 
 def shrink(model: dict) -> dict:
     """The same components at toy sizes, without pretrained weights."""
-    model['backbone']['visual'].update(
-        embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, init_cfg=None
-    )
+    visual = model['backbone']['visual']
+    if visual['type'] == 'StagewiseSwin':
+        visual.update(
+            embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, init_cfg=None
+        )
+    else:
+        visual.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
     text = model['backbone']['text']
     layers = [4, 0, 0, 0] if 0 in text['groups'] else [1, 1, 1, 1]
     text.update(

@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """A few epochs from scratch for the small models on RefShapes. Every value is our choice."""
 
-max_epochs = 6
+max_epochs = 4
 
 optim_wrapper = dict(
     type='OptimWrapper',
