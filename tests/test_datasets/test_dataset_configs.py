@@ -79,7 +79,7 @@ def test_refshapes_config(write_data, monkeypatch, tmp_path):
     write_data(name='refshapes')
     config = _load('refshapes', monkeypatch, tmp_path, 'not used')
     train = DATASETS.build(config.train_dataloader.dataset)
-    assert len(train) == 4 and train[0]['inputs'].shape == (3, 128, 128)
+    assert len(train) == 4 and train[0]['inputs'].shape == (3, 80, 80)
     assert config.test_splits[:3] == ['val', 'testA', 'testB']
     for control, length in (('val_shuffled', 2), ('val_blank', 4)):
         config.test_dataloader.dataset.split = control

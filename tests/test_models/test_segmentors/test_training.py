@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from magnet_mm.models.targets import coverage_masks
+
 # Parameters whose gradient is zero by construction; they exist because the released checkpoint
 # and BERT have them.
 ZERO_GRADIENT = {
@@ -56,8 +58,10 @@ def test_values_of_an_undecided_model(model, make_samples):
     nn.init.zeros_(last.bias)
     images, samples = make_samples(batch=1)
     losses = model.loss(images, samples)
-    # The mask covers 32 x 16 of 64 x 64 pixels: 8 x 4 = 32 of 256 cells.
-    dice = 1 - (2 * 0.5 * 32 + 1) / (0.5 * 256 + 32 + 1)
+    # The mask covers 32 x 16 of 64 x 64 pixels: about 8 x 4 = 32 of 256 logits.
+    area = coverage_masks(samples, (16, 16)).sum().item()
+    assert area == pytest.approx(32, rel=0.1)
+    dice = 1 - (2 * 0.5 * area + 1) / (0.5 * 256 + area + 1)
     for prefix in ('d0.', 'd1.', 'd2.', ''):
         assert losses[f'decode.{prefix}loss_mask'].item() == pytest.approx(5 * math.log(2))
         assert losses[f'decode.{prefix}loss_dice'].item() == pytest.approx(5 * dice)
