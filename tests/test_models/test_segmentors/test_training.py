@@ -58,9 +58,9 @@ def test_values_of_an_undecided_model(model, make_samples):
     nn.init.zeros_(last.bias)
     images, samples = make_samples(batch=1)
     losses = model.loss(images, samples)
-    # The mask covers 32 x 16 of 64 x 64 pixels: about 8 x 4 = 32 of 256 logits.
+    # The mask covers 32 x 16 of 64 x 64 pixels; logits lie 4.2 pixels apart: about 7.6 x 3.8.
     area = coverage_masks(samples, (16, 16)).sum().item()
-    assert area == pytest.approx(32, rel=0.1)
+    assert area == pytest.approx(29, abs=1)
     dice = 1 - (2 * 0.5 * area + 1) / (0.5 * 256 + area + 1)
     for prefix in ('d0.', 'd1.', 'd2.', ''):
         assert losses[f'decode.{prefix}loss_mask'].item() == pytest.approx(5 * math.log(2))
