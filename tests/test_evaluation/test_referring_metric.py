@@ -292,7 +292,10 @@ def _evaluate_on_rank(rank, world_size, folder):
 
 
 def test_two_processes_equal_one_digit_for_digit(tmp_path):
-    torch.multiprocessing.spawn(_evaluate_on_rank, args=(2, str(tmp_path)), nprocs=2)
+    # fork: a spawned process could not import this file, which is on no path
+    torch.multiprocessing.start_processes(
+        _evaluate_on_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork'
+    )
     name = 'items_refshapes_val.jsonl'
     for count, _ in DISTRIBUTED_CASES:
         alone = evaluate(ReferringMetric(output_dir=tmp_path / 'alone'), random_samples(count))
