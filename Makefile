@@ -1,5 +1,5 @@
 # The commands of the README and of CI. Each sets up its own environment into $(VENV) first.
-#   make demo            data, training, evaluation and pictures in about ten minutes
+#   make demo            data, training, evaluation and pictures (training takes most of the time)
 #   make test            the whole suite           (make test STACK=onedl: on the maintained forks)
 #   make lint
 # To use an environment of your own instead: make test PY=/path/to/python
