@@ -43,7 +43,7 @@ $(VENV)/.ready: setup.py magnet_mm/version.py $(wildcard requirements/*.txt)
 	$(VENV)/bin/python -m pip install -q -r requirements/build.txt -c $(TESTED)
 	@echo "Installing the OpenMMLab packages; the first time, mmcv is compiled (about 8 minutes on 2 cores)."
 	MAX_JOBS=$$(nproc) $(VENV)/bin/python -m pip install -q --no-build-isolation -r $(OPENMMLAB) -c $(TESTED)
-	$(VENV)/bin/python -m pip install -q -r requirements/runtime.txt -r requirements/tests.txt -c $(TESTED)
+	$(VENV)/bin/python -m pip install -q -r requirements/runtime.txt -r requirements/optional.txt -r requirements/tests.txt -r requirements/docs.txt -c $(TESTED)
 	$(VENV)/bin/python -m pip install -q --no-build-isolation --no-deps -e .
 	touch $@
 

@@ -31,5 +31,5 @@ setup(
     # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
     # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).
     install_requires=read_requirements('runtime'),
-    extras_require={name: read_requirements(name) for name in ('optional', 'tests')},
+    extras_require={name: read_requirements(name) for name in ('optional', 'tests', 'docs')},
 )
