@@ -21,8 +21,9 @@ class ReferringSegmentor(EncoderDecoder):
 
     The arguments are those of mmseg's ``EncoderDecoder``; ``backbone`` is a
     :class:`CrossModalEncoder`. Channel numbers are not repeated in configs: the decode head is
-    given ``in_channels``, and an auxiliary head the numbers it lists in ``derived_arguments``
-    (out of ``visual_channels``, ``text_channels``, ``vocabulary_size``, ``pixel_channels``).
+    given ``in_channels``, and every head the numbers it lists in ``derived_arguments`` (out of
+    ``visual_channels``, ``text_channels``, ``vocabulary_size`` and, for auxiliary heads,
+    ``pixel_channels``).
 
     An auxiliary head with a method ``corrupt_text(input_ids, attention_mask) ->
     (input_ids, word_targets)`` changes the sentence in training, before the text encoder reads it.
@@ -48,7 +49,7 @@ class ReferringSegmentor(EncoderDecoder):
 
     def _init_decode_head(self, decode_head: dict) -> None:
         super()._init_decode_head(
-            dict(decode_head, in_channels=list(self.backbone.visual_channels))
+            dict(self._complete(decode_head), in_channels=list(self.backbone.visual_channels))
         )
 
     def _init_auxiliary_head(self, auxiliary_head: list[dict] | dict | None) -> None:
@@ -64,12 +65,12 @@ class ReferringSegmentor(EncoderDecoder):
             )
 
     def _complete(self, head: dict) -> dict:
-        """Fill the channel numbers that an auxiliary head asks for into its config."""
+        """Fill the channel numbers that a head asks for into its config."""
         known = dict(
             visual_channels=self.backbone.visual_channels,
             text_channels=self.backbone.text_channels,
             vocabulary_size=self.backbone.vocabulary_size,
-            pixel_channels=getattr(self.decode_head, 'pixel_channels', None),
+            pixel_channels=getattr(getattr(self, 'decode_head', None), 'pixel_channels', None),
         )
         wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
         for name in wanted:
