@@ -26,7 +26,8 @@ class _SentenceWeightedMasks(BaseModule):
 
     def __init__(self, channels: int, text_channels: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.query_project = nn.Linear(channels, channels)
+        # A bias would add the same to all masks, which the softmax takes away again.
+        self.query_project = nn.Linear(channels, channels, bias=False)
         self.sentence_project = nn.Linear(text_channels, channels)
         self.mask_embed = MLP(channels, channels, channels, 3)
 
