@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # CoupAlign (NeurIPS 2022), model only. [P] paper or supplement; everything else is our choice: no
 # code was released and the formulas of the paper were not readable (docs/model_zoo.md).
-_base_ = '../encoders/swinb_bertbase.py'
+_base_ = ['../encoders/swinb_bertbase.py', '../plugins/pixel_contrast.py']
 
 model = dict(
     # Word-pixel alignment at every stage of both encoders, both ways [P].
@@ -24,14 +24,5 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
     ),
     # Contrast of foreground and background pixels [P].
-    auxiliary_head=[
-        dict(
-            type='PixelContrastHead',
-            channels=128,
-            temperature=0.1,  # MagNet's tau_1
-            max_foreground=1024,
-            max_background=1024,
-            loss_weight=0.1,
-        )
-    ],
+    auxiliary_head=[_base_.pixel_contrast_head],
 )
