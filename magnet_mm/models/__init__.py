@@ -18,8 +18,13 @@ from magnet_mm.models.decode_heads import (
 from magnet_mm.models.fusion import CoupAlignFusion, MagNetFusion, PWAMFusion
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
-from magnet_mm.models.text import StagewiseBert
-from magnet_mm.models.visual import StagewiseResNet, StagewiseSwin
+from magnet_mm.models.text import StagewiseBert, StagewiseTextEncoder
+from magnet_mm.models.visual import (
+    StagewiseAdapter,
+    StagewiseDarknet,
+    StagewiseResNet,
+    StagewiseSwin,
+)
 
 __all__ = [
     'AlignmentHead',
@@ -37,7 +42,10 @@ __all__ = [
     'ReferringSegmentor',
     'SentenceMaskAlignment',
     'SentencePixelAggregation',
+    'StagewiseAdapter',
     'StagewiseBert',
+    'StagewiseDarknet',
     'StagewiseResNet',
     'StagewiseSwin',
+    'StagewiseTextEncoder',
 ]

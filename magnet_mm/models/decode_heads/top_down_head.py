@@ -55,7 +55,8 @@ class TopDownHead(BaseDecodeHead):
 
     Args:
         in_channels: channels of ``F_1..F_4``, filled in by the segmentor.
-        channels: width; None takes half the channels of ``F_4`` [C LAVT], 512 for Swin-B.
+        channels: width; None takes half the channels of ``F_4`` [C LAVT], 512 for Swin-B, but not
+            more than 512 (our choice: a ResNet's 2048 channels would quadruple the decoder).
         loss_decode: config of one loss or several; their ``loss_name`` is the key in the log.
         norm_cfg: norm of the convolutions; SyncBN [C LAVT] (``BN`` where there is no accelerator).
     """
@@ -71,7 +72,7 @@ class TopDownHead(BaseDecodeHead):
         in_channels = list(in_channels)
         super().__init__(
             in_channels,
-            channels or in_channels[-1] // 2,
+            channels or min(in_channels[-1] // 2, 512),
             num_classes=2,
             out_channels=2,
             dropout_ratio=0,

@@ -31,7 +31,8 @@ class ReferringSegmentor(EncoderDecoder):
     does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
 
     Raises:
-        ConfigError: for a ``neck``, sliding-window testing, or two heads that corrupt the sentence.
+        ConfigError: for a ``neck``, sliding-window testing, two heads that corrupt the sentence, or
+            a head that asks for what encoder or decode head do not have.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -73,6 +74,13 @@ class ReferringSegmentor(EncoderDecoder):
             pixel_channels=getattr(getattr(self, 'decode_head', None), 'pixel_channels', None),
         )
         wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
+        width = self.backbone.text.word_embedding.shape[1]
+        if 'vocabulary_size' in wanted and width != self.backbone.text_channels:
+            raise ConfigError(
+                f'{head["type"]} ties its output to the word embedding, whose width {width} is not '
+                f"the text encoder's {self.backbone.text_channels}. Name a text encoder where they "
+                'are equal.'
+            )
         for name in wanted:
             if known[name] is None:
                 raise ConfigError(
