@@ -11,7 +11,7 @@ from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import cell_centres, deformable_attention
+from magnet_mm.models.ops import cell_centres, deformable_attention, sine_position
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
@@ -119,8 +119,7 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
 
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
-        no_padding = torch.zeros(1, *shape, dtype=torch.bool, device=like.device)
-        return self.postional_encoding(no_padding)[0].flatten(1).T.to(like.dtype)
+        return sine_position(self.postional_encoding, shape, like)
 
 
 def _look_around(attention: nn.Module) -> None:
