@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # CoupAlign without mask generator and sentence-mask alignment: N = 0 of its supplement's table 3.
 # What is left of the head is LAVT's: a 1x1 convolution to two classes on the decoder's map.
-_base_ = '../coupalign_swinb_refcoco.py'
+_base_ = './coupalign_swinb_refcoco.py'
 
 model = dict(
     decode_head=dict(
