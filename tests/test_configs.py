@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmseg.registry import DATASETS, METRICS
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS, METRICS, MODELS
 
 from magnet_mm.engine.runtime import fit_to_machine
 from magnet_mm.models import StagewiseDarknet
@@ -111,8 +112,6 @@ def test_model_trains_one_step(config, build_model, make_samples):
 
 
 def test_data_and_metric_build(config):
-    from mmengine.registry import init_default_scope
-
     init_default_scope('mmseg')
     size = tuple(config.model.data_preprocessor.size)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
@@ -175,6 +174,13 @@ def test_a_backbone_swap_changes_the_visual_entry_alone(name, allowed):
     for config in (ours, theirs):
         del config['model']['backbone']['visual'], config['model']['data_preprocessor']
     assert {key: ours[key] for key in theirs} == theirs
+
+
+@pytest.mark.parametrize('name', ['magnet_darknet53', 'coupalign_darknet53'])
+def test_the_darknet_configs_warn_of_their_weights(name):
+    init_default_scope('mmseg')
+    with pytest.warns(UserWarning, match='has seen the val and test images of RefCOCO'):
+        MODELS.build(read(f'{name}_refcoco').model.backbone.visual)
 
 
 @pytest.mark.parametrize(
