@@ -50,7 +50,7 @@ def resolve_tokenizer_path(name: str) -> str:
 def load_tokenizer(name: str) -> Any:
     """The fast tokenizer of that name, loaded once per process.
 
-    BERT's WordPiece, unless the directory's `tokenizer_config.json` names another class.
+    BERT's WordPiece, unless the files beside the vocabulary name another one.
 
     Args:
         name (str): See :func:`resolve_tokenizer_path`.
@@ -68,8 +68,12 @@ def load_tokenizer(name: str) -> Any:
         directory = path if os.path.isdir(path) else _from_hub(path)
         import transformers  # slow to import, only needed here
 
-        kind = 'BertTokenizerFast' if _is_bert(directory) else 'AutoTokenizer'
-        tokenizer = getattr(transformers, kind).from_pretrained(directory)
+        if _is_bert(directory):
+            tokenizer = transformers.BertTokenizerFast.from_pretrained(directory)
+        else:  # never the code that a repository may bring along
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                directory, trust_remote_code=False
+            )
     except Exception as error:  # hub, file and format errors of several libraries
         raise ConfigError(_not_loadable(name, f'{type(error).__name__}: {error}')) from error
     # transformers >= 5 makes a tokenizer of the special tokens alone where it finds no vocabulary
@@ -79,10 +83,13 @@ def load_tokenizer(name: str) -> Any:
 
 
 def _is_bert(directory: str) -> bool:
-    """Whether the tokenizer's own settings leave it at BERT's; `AutoTokenizer` reads the others."""
-    settings = Path(directory) / 'tokenizer_config.json'
-    named = json.loads(settings.read_text('utf-8')) if settings.is_file() else {}
-    return str(named.get('tokenizer_class') or 'Bert').startswith('Bert')
+    """Whether the files name no other tokenizer, and no other architecture, than BERT's."""
+    for file, key in (('tokenizer_config.json', 'tokenizer_class'), ('config.json', 'model_type')):
+        path = Path(directory) / file
+        named = json.loads(path.read_text('utf-8')).get(key) if path.is_file() else None
+        if named:
+            return named.lower().startswith('bert')
+    return True
 
 
 def _from_hub(name: str) -> str:
