@@ -1,12 +1,14 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """What surrounds the Runner: hooks, safe loading of checkpoints, set-up of a run."""
 
+from magnet_mm.engine.grouped_optim_constructor import GroupedOptimWrapperConstructor
 from magnet_mm.engine.hooks import CheckpointFitHook, EpochSeedHook, SafeCheckpointHook
 from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_loading
 
 __all__ = [
     'CheckpointFitHook',
     'EpochSeedHook',
+    'GroupedOptimWrapperConstructor',
     'SafeCheckpointHook',
     'register_safe_loaders',
     'weights_only_loading',

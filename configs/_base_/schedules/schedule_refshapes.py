@@ -9,6 +9,7 @@ optim_wrapper = dict(
     # 2e-3 and 4e-3 learned more slowly.
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0),
+    constructor='GroupedOptimWrapperConstructor',  # the same options in fewer groups
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
 
