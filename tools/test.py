@@ -26,6 +26,12 @@ def parse_args() -> argparse.Namespace:
         help='splits to evaluate, for example: val testA testB; a name ending in _shuffled or '
         "_blank is the control with permuted or empty sentences (default: the config's split)",
     )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help='sentences per batch, those of one image together (default: as in the config)',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the scores of all splits to FILE')
     parser.add_argument('--work-dir', help='where the log goes')
     parser.add_argument('--out', metavar='DIR', help='write per-item results to DIR/<split>')
@@ -55,6 +61,8 @@ def main() -> None:
         runtime.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.tta:
         runtime.enable_test_time_augmentation(cfg)
+    if args.batch_size is not None:
+        runtime.batch_sentences(cfg, args.batch_size)
     runtime.fit_to_machine(cfg, training=False)
     runner = Runner.from_cfg(cfg)
     results = split_evaluation.evaluate_splits(runner, args.splits, args.out)

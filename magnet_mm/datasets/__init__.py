@@ -3,7 +3,7 @@
 
 from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
-from magnet_mm.datasets.samplers import VisitIndex, VisitSampler
+from magnet_mm.datasets.samplers import ImageSampler, VisitIndex, VisitSampler
 from magnet_mm.datasets.transforms import (
     LoadReferringMask,
     PackReferringInputs,
@@ -11,6 +11,7 @@ from magnet_mm.datasets.transforms import (
 )
 
 __all__ = [
+    'ImageSampler',
     'LoadReferringMask',
     'MixedReferringDataset',
     'PackReferringInputs',

@@ -14,8 +14,10 @@ from mmengine.utils import is_abs
 from mmseg.registry import DATASETS
 
 from magnet_mm.datasets import expressions as sentences
+from magnet_mm.datasets.image_sharing import ImageSharingPipeline
 from magnet_mm.datasets.refer_annotations import held_out_image_ids, load_records
 from magnet_mm.datasets.samplers import VisitIndex
+from magnet_mm.datasets.transforms.loading import LoadReferringMask
 from magnet_mm.errors import ConfigError, DataError
 
 
@@ -102,6 +104,8 @@ class ReferringDataset(BaseDataset):
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'prepare'):
                 transform.prepare()
+        if self.test_mode:
+            self._run = ImageSharingPipeline(self.pipeline.transforms, (LoadReferringMask,))
 
     def load_data_list(self) -> list[dict]:
         """Reads the annotation files into one dict per item (`BaseDataset` interface)."""
@@ -151,7 +155,7 @@ class ReferringDataset(BaseDataset):
         info = self.get_data_info(idx)
         where = f'{info["img_path"]} (ref {info["ref_id"]} of {self.refs_file})'
         try:
-            data = self.pipeline(info)
+            data = self._run(info) if self.test_mode else self.pipeline(info)
         except Exception as error:
             # Transforms write into `info`: without an image, it was the loading that failed.
             if isinstance(error, DataError | ConfigError) or 'img' in info:

@@ -149,6 +149,19 @@ def enable_test_time_augmentation(cfg: Config) -> None:
     cfg.model = cfg.tta_model
 
 
+def batch_sentences(cfg: Config, batch_size: int) -> None:
+    """Test ``batch_size`` sentences at a time, those of an image together, in place.
+
+    Raises:
+        ConfigError: If the size is not positive.
+    """
+    if batch_size < 1:
+        raise ConfigError(f'--batch-size {batch_size}: at least one sentence is needed.')
+    cfg.test_dataloader.pop('batch_sampler', None)
+    cfg.test_dataloader.batch_size = batch_size
+    cfg.test_dataloader.sampler = dict(type='ImageSampler')
+
+
 def fit_to_machine(cfg: Config, training: bool) -> None:
     """Change what a machine without accelerator cannot run, in place; on others change nothing.
 
