@@ -90,7 +90,7 @@ def _layout(result: CheckResult) -> str:
 
 def _dataset_table(result: CheckResult) -> Table:
     """Refs, images and expressions of every split, beside the published numbers."""
-    table = Table(title='Datasets (a number after / is the published one, where it differs)')
+    table = Table(title='Datasets (a number after / is the expected one, where it differs)')
     for column, justify in (
         ('dataset', 'left'),
         ('split', 'left'),
@@ -110,10 +110,10 @@ def _dataset_table(result: CheckResult) -> Table:
                 _number(found, None if expected is None else expected[place])
                 for place, found in enumerate(split.counts)
             ]
-            status = 'no published numbers'
+            status = 'nothing to compare with'
             if expected is not None:
                 same = all(e in (None, f) for e, f in zip(expected, split.counts, strict=True))
-                status = '[green]as published[/green]' if same else '[red]differ[/red]'
+                status = '[green]as expected[/green]' if same else '[red]differ[/red]'
             first = position == 0
             row = [file.name if first else '', name, *cells, status, images if first else '']
             table.add_row(*row, end_section=position == len(file.splits) - 1)
