@@ -74,8 +74,8 @@ def complete_records(lines: list[tuple[int, dict]], path: str) -> list[dict]:
         first = seen.setdefault(record['ref_id'], number)
         if first != number:
             raise DataError(
-                f'{path}, line {number}: ref_id {record["ref_id"]} is already in line {first}. Give every line '
-                'its own ref_id, or none to any.'
+                f'{path}, line {number}: ref_id {record["ref_id"]} is already in line {first}. '
+                'Give every line its own ref_id, or none to any.'
             )
         records.append(record)
     if not records:

@@ -148,18 +148,17 @@ class ReferringMetric(BaseMetric):
         by_split: dict[tuple[str, str], list[Item]] = {}
         for item in items:
             by_split.setdefault((item['dataset_name'], item['split']), []).append(item)
+        name = type(self).__name__
         for (dataset_name, split), members in by_split.items():
             print_log(
-                f'{type(self).__name__}: {len(members)} items of {dataset_name}, split {split}, scored '
+                f'{name}: {len(members)} items of {dataset_name}, split {split}, scored '
                 f'at {self.resolution} resolution',
                 logger='current',
             )
             if self.output_dir is not None:
                 path = items_file(self.output_dir, dataset_name, split)
                 write_items(path, members)
-                print_log(
-                    f'{type(self).__name__}: per-item results are in {path}', logger='current'
-                )
+                print_log(f'{name}: per-item results are in {path}', logger='current')
         self.items = items if self.keep_results else []
         return self.score(items)
 
