@@ -132,12 +132,12 @@ def _check_dataset(folder: DatasetFolder, result: CheckResult, track: Track) -> 
         refs = check_refs(folder, path, instances, findings, track)
         if refs is not None:
             result.refs_files.append(refs)
-    missing = [
-        name for name in REFS_FILES.get(folder.name, ()) if not (folder.path / name).is_file()
-    ]
-    for name in missing:
-        level = 'note' if folder.refs_files else 'error'
-        findings.add(level, f'{folder.name}/{name}', 'the file is missing.', f'Get it: {source}.')
+    names = REFS_FILES.get(folder.name, ())
+    for name in names:
+        if not (folder.path / name).is_file():
+            level = 'error' if name == names[0] and not folder.refs_files else 'note'
+            where = f'{folder.name}/{name}'
+            findings.add(level, where, 'the file is missing.', f'Get it: {source}.')
     return instances
 
 

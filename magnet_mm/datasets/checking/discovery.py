@@ -139,6 +139,8 @@ def _dataset_folder(path: Path) -> DatasetFolder | None:
     refs_files = sorted(path.glob('refs(*).p')) + sorted(path.glob('grefs(*).*'))
     refs_files = [file for file in refs_files if file.suffix in ('.p', '.json')]
     named = path.name in REFS_FILES or path.name in OTHER_NAMES
+    if any((path / name).is_dir() for name in ('images', 'train2014')):
+        named = False  # a data root of its own, as data/refshapes
     if not (named or refs_files):
         return None
     return DatasetFolder(OTHER_NAMES.get(path.name, path.name), path, refs_files)

@@ -13,6 +13,7 @@ from magnet_mm.datasets.checking.files import read_json, read_pickle
 from magnet_mm.datasets.checking.findings import Findings
 from magnet_mm.datasets.checking.instances import AGAIN, Instances, Track
 from magnet_mm.datasets.checking.published import PUBLISHED, SplitCounts
+from magnet_mm.datasets.generalized_annotations import NO_TARGET
 from magnet_mm.errors import DataError
 
 _FIELDS = dict(ref_id=int, image_id=int, split=str, sentences=list)
@@ -177,7 +178,11 @@ def _check_targets(ref: dict, instances: Instances, where: str, findings: Findin
     if isinstance(ref['ann_id'], int):
         targets = [ref['ann_id']]
     else:
-        targets = [] if ref['ann_id'] == [-1] or ref.get('no_target') else ref['ann_id']
+        targets = [] if ref['ann_id'] == [NO_TARGET] else ref['ann_id']
+        if NO_TARGET in targets or ref.get('no_target', not targets) != (not targets):
+            problem = 'refs contradict themselves: ann_id and no_target.'
+            findings.error(where, problem, AGAIN, f'{example}: ann_id {targets}')
+            return
     for target in targets:
         annotation = instances.annotations.get(target) if isinstance(target, int) else None
         if annotation is None:
