@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from pathlib import Path
@@ -17,7 +18,6 @@ from magnet_mm.datasets.conversion import refcoco_to_jsonl
 from magnet_mm.datasets.generalized_annotations import read_grefs
 from magnet_mm.datasets.jsonl_annotations import read_jsonl
 from magnet_mm.errors import DataError
-
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,11 +53,12 @@ def grefs():
 def config(write_data, grefs, instances, tmp_path):
     """Writes a gRefCOCO folder; returns the dataset arguments and a function that rewrites it."""
     arguments = write_data(name='grefcoco')
+    sound = copy.deepcopy(grefs)
     (tmp_path / 'grefcoco' / 'refs(unc).p').unlink()
 
     def rewrite(refs=None, content=None):
         folder = tmp_path / 'grefcoco'
-        (folder / 'grefs(unc).json').write_text(json.dumps(grefs if refs is None else refs))
+        (folder / 'grefs(unc).json').write_text(json.dumps(sound if refs is None else refs))
         (folder / 'instances.json').write_text(json.dumps(content or instances))
         return arguments
 

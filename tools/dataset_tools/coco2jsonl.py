@@ -22,9 +22,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('sentences', type=Path, help='JSON lines or CSV with ann_id and expression')
     parser.add_argument('out', type=Path, help='JSON-lines file to write')
     parser.add_argument('--split', help='split of the lines that name none')
+    parser.add_argument('--image-prefix', default='', help='folder below the data root with images')
     args = parser.parse_args(argv)
     return convert(
-        lambda: coco_to_jsonl(args.instances, args.sentences, args.out, args.split),
+        lambda: coco_to_jsonl(
+            args.instances, args.sentences, args.out, args.split, args.image_prefix
+        ),
         args.out,
         'lines',
     )

@@ -21,9 +21,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('refs', type=Path, help='refs(<split_by>).p or grefs(<split_by>).json')
     parser.add_argument('out', type=Path, help='JSON-lines file to write')
     parser.add_argument('--splits', nargs='+', help='splits to convert (default: all)')
+    parser.add_argument('--image-prefix', default='', help='folder below the data root with images')
     args = parser.parse_args(argv)
     return convert(
-        lambda: refcoco_to_jsonl(args.instances, args.refs, args.out, args.splits),
+        lambda: refcoco_to_jsonl(
+            args.instances, args.refs, args.out, args.splits, args.image_prefix
+        ),
         args.out,
         'lines',
     )

@@ -16,7 +16,11 @@ from magnet_mm.errors import DataError
 
 
 def coco_to_jsonl(
-    ann_file: str | Path, sentences: str | Path, out: str | Path, split: str | None = None
+    ann_file: str | Path,
+    sentences: str | Path,
+    out: str | Path,
+    split: str | None = None,
+    image_prefix: str = '',
 ) -> int:
     """Writes one line per line of sentences.
 
@@ -28,6 +32,8 @@ def coco_to_jsonl(
             `expression` and optionally `split`, `kind`, where ids are separated by blanks.
         out (str | Path): The JSON-lines file; it must not exist.
         split (str, optional): Split of all lines that name none.
+        image_prefix (str): Folder of the images, relative to the folder that paths will be
+            relative to (`data_root`).
 
     Returns:
         int: How many lines were written.
@@ -49,7 +55,7 @@ def coco_to_jsonl(
             where = f'{sentences}, line {number}'
             record = _record(entry, ref_id, number_of_sentences, index, where)
             number_of_sentences += len(record['sentences'])
-            yield to_line(record, entry.get('split') or split)
+            yield to_line(record, entry.get('split') or split, image_prefix)
 
     return write_jsonl(out, lines())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from magnet_mm.datasets.masks import union_to_rle
 from magnet_mm.errors import DataError
 
 
-def to_line(record: dict, split: str | None) -> dict[str, Any]:
+def to_line(record: dict, split: str | None, image_prefix: str = '') -> dict[str, Any]:
     """The JSON object of a record, with all ids.
 
     Args:
         record (dict): As `refer_annotations.load_records` or
             `generalized_annotations.load_generalized_records` give it.
         split (str, optional): Its split.
+        image_prefix (str): Folder put before the image's name.
 
     Returns:
         dict: A line of our format. Several segmentations become their union.
@@ -27,7 +29,7 @@ def to_line(record: dict, split: str | None) -> dict[str, Any]:
     sentences = record['sentences']
     kinds = [sentence['kind'] for sentence in sentences]
     line: dict[str, Any] = dict(
-        image=record['file_name'],
+        image=posixpath.join(image_prefix, record['file_name']),
         expressions=[sentence['raw'] for sentence in sentences],
         mask=_mask(record),
         ref_id=record['ref_id'],

@@ -16,6 +16,7 @@ def refcoco_to_jsonl(
     refs_file: str | Path,
     out: str | Path,
     splits: Sequence[str] | None = None,
+    image_prefix: str = '',
 ) -> int:
     """Writes one line per ref, with its ids and split.
 
@@ -24,6 +25,8 @@ def refcoco_to_jsonl(
         refs_file (str | Path): `refs(<split_by>).p`, or `grefs(<split_by>).json` of gRefCOCO.
         out (str | Path): The JSON-lines file; it must not exist.
         splits (Sequence[str], optional): Splits to convert. Defaults to all of the file.
+        image_prefix (str): Folder of the images, relative to the folder that paths will be
+            relative to (`data_root`).
 
     Returns:
         int: How many lines were written.
@@ -41,6 +44,6 @@ def refcoco_to_jsonl(
     def lines() -> Iterator[dict]:
         for split in splits:
             for record in load(ann_file, refs_file, split):
-                yield to_line(record, split)
+                yield to_line(record, split, image_prefix)
 
     return write_jsonl(out, lines())

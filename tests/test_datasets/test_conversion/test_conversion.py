@@ -262,15 +262,18 @@ def test_the_tools(refshapes, coco, tmp_path, monkeypatch, capsys):
     jsonl, out = str(tmp_path / 'val.jsonl'), str(tmp_path / 'out')
     instances, refs = map(str, files(refshapes))
     to_jsonl = load_tool('refcoco2jsonl', monkeypatch)
-    assert to_jsonl([instances, refs, jsonl, '--splits', 'val']) == 0
+    assert to_jsonl([instances, refs, jsonl, '--splits', 'val', '--image-prefix', IMAGES]) == 0
+    assert read_jsonl(jsonl)[0]['file_name'].startswith(f'{IMAGES}/COCO_train2014_')
     assert 'lines written' in capsys.readouterr().out
     back = load_tool('jsonl2refcoco', monkeypatch)
-    assert back([jsonl, out, '--images', str(refshapes / IMAGES)]) == 0
+    assert back([jsonl, out, '--images', str(refshapes)]) == 0
     assert {ref['split'] for ref in read_refs(f'{out}/refs(unc).p')} == {'val'}
     assert back([jsonl, out]) == 1
     assert 'error: ' in capsys.readouterr().err
     (tmp_path / 'said.csv').write_text('ann_id,expression\n11,left\n')
     from_coco = load_tool('coco2jsonl', monkeypatch)
     own = str(tmp_path / 'own.jsonl')
-    assert from_coco([str(coco), str(tmp_path / 'said.csv'), own, '--split', 'train']) == 0
-    assert read_jsonl(own)[0]['split'] == 'train'
+    arguments = [str(coco), str(tmp_path / 'said.csv'), own, '--split', 'train']
+    assert from_coco([*arguments, '--image-prefix', 'photos/']) == 0
+    [record] = read_jsonl(own)
+    assert record['split'] == 'train' and record['file_name'] == 'photos/COCO_train2014_1.jpg'
