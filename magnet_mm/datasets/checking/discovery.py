@@ -93,6 +93,7 @@ def look_elsewhere(root: Path) -> list[tuple[Path, str]]:
         Pairs of a path and what it is, best first.
     """
     found: list[tuple[Path, str]] = []
+    root = root.absolute()
     if (root / 'instances.json').is_file() or any(root.glob('*refs(*).*')):
         found.append((root.parent, f'{root} is the folder of one dataset; its data root is above'))
     above = [root.parent, *root.parent.parents[:3]]

@@ -46,7 +46,7 @@ def check_presence(
         else:
             findings.error(
                 where,
-                f'image files are missing (or empty) in {folder}.',
+                'image files are missing or empty.',
                 f'Get them: {image_source(where)}.',
                 name,
             )
@@ -82,7 +82,7 @@ def check_contents(
                 good += 1
             else:
                 advice = 'Get the original files again, or correct the annotation.'
-                findings.error(str(folder), problem[0], advice, f'{name}{problem[1]}')
+                findings.error('images', problem[0], advice, f'{name}{problem[1]}')
     return good
 
 

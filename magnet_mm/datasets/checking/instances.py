@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from magnet_mm.datasets.checking.files import read_json
 from magnet_mm.datasets.checking.findings import Findings
+from magnet_mm.datasets.checking.published import SOURCES
 from magnet_mm.datasets.masks import check_segmentation, segmentation_to_rle
 from magnet_mm.errors import DataError
 
@@ -47,7 +48,7 @@ def check_instances(path: Path, where: str, findings: Findings, track: Track) ->
     try:
         content = read_json(path)
     except DataError as error:
-        findings.error(where, str(error))
+        findings.error(where, str(error), again_from(where.partition('/')[0]))
         return None
     lists = {'images', 'annotations'}
     if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in lists):
@@ -68,6 +69,11 @@ def check_instances(path: Path, where: str, findings: Findings, track: Track) ->
         if _add(annotation, found.annotations, 'annotation', where, findings):
             _check_annotation(annotation, found, categories, where, findings)
     return found
+
+
+def again_from(dataset: str) -> str:
+    """Where a damaged file of a dataset can be had again."""
+    return f'Get it: {SOURCES.get(dataset, "where the dataset comes from")}.'
 
 
 def _add(entry: Any, index: dict, kind: str, where: str, findings: Findings) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from magnet_mm.datasets.checking.discovery import DatasetFolder, split_by
 from magnet_mm.datasets.checking.files import read_json, read_pickle
 from magnet_mm.datasets.checking.findings import Findings
-from magnet_mm.datasets.checking.instances import AGAIN, Instances, Track
+from magnet_mm.datasets.checking.instances import AGAIN, Instances, Track, again_from
 from magnet_mm.datasets.checking.published import PUBLISHED, SplitCounts
 from magnet_mm.datasets.generalized_annotations import NO_TARGET
 from magnet_mm.errors import DataError
@@ -72,7 +72,7 @@ def check_refs(
     try:
         refs = read_json(path) if path.suffix == '.json' else read_pickle(path)
     except DataError as error:
-        findings.error(where, str(error))
+        findings.error(where, str(error), again_from(folder.name))
         return None
     if not isinstance(refs, list) or not refs:
         problem = f'expected a list of refs, found {type(refs).__name__}.'
@@ -126,7 +126,7 @@ def compare_counts(refs: RefsFile, findings: Findings) -> None:
             findings.error(
                 refs.where,
                 f'split {name} has {", ".join(differing)}.',
-                'Scores would not be comparable with published ones. ' + AGAIN,
+                'Scores on it would not be comparable. ' + AGAIN,
             )
 
 

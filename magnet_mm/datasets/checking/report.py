@@ -160,5 +160,7 @@ def _text(finding: Finding) -> str:
     """The problem, how often it occurs, and examples."""
     if not finding.examples:
         return finding.problem
+    if finding.count == 1:
+        return f'{finding.problem} {finding.examples[0]}'
     more = ', ...' if finding.count > len(finding.examples) else ''
     return f'{finding.problem} {finding.count:,} x: {", ".join(finding.examples)}{more}'

@@ -49,8 +49,6 @@ def problems() -> Callable[..., dict[str, tuple[str, int]]]:
     def check(root: Path, images: bool = False) -> tuple[dict, CheckResult]:
         result = check_root(root, images)
         found = {one.problem: (one.level, one.count) for one in result.findings}
-        for finding in result.findings:
-            assert finding.advice or finding.level == 'error'
         return found, result
 
     return check
