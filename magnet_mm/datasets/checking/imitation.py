@@ -64,14 +64,14 @@ def write_imitation(root: str | Path, share: float = 1.0, seed: int = 0) -> int:
 def _annotations(
     rng: np.random.Generator, first_id: int, first_image: int, images: int, objects: int
 ) -> list[dict[str, Any]]:
-    """Star-shaped polygons of 12 to 60 corners."""
+    """Roundish polygons of 12 to 60 corners and a mean radius of 10 to 120 pixels."""
     count = images * objects
     centres = rng.uniform((150, 150), (WIDTH - 150, HEIGHT - 150), (count, 2))
     corners = rng.integers(12, 61, count)
     annotations = []
     for number in range(count):
         angles = np.linspace(0, 2 * np.pi, corners[number], endpoint=False)
-        radii = rng.uniform(20, 140, corners[number])
+        radii = rng.uniform(10, 120) * rng.uniform(0.85, 1.15, corners[number])
         points = centres[number] + np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
         points = points.round(2)
         low, high = points.min(0), points.max(0)
