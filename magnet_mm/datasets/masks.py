@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from magnet_mm.errors import DataError
@@ -49,8 +48,8 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
     """Converts a COCO segmentation to one compressed RLE; polygon parts are united.
 
     Args:
-        segmentation: List of polygons in pixels, an RLE dict with run lengths, a compressed
-            RLE dict (`counts` a str or bytes), or {'png': path} of a mask image (not 0 = object).
+        segmentation: List of polygons in pixels, an RLE dict with run lengths, or a compressed
+            RLE dict (`counts` a str or bytes).
         height (int): Height of the image in pixels.
         width (int): Width of the image in pixels.
         where (str): File and annotation, for messages.
@@ -59,14 +58,11 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
         dict: `size` [height, width] and `counts` (bytes), as pycocotools writes them.
 
     Raises:
-        DataError: The form is wrong, an RLE does not describe height x width pixels, or a mask
-            image cannot be read or has another size.
+        DataError: The form is wrong, or an RLE does not describe height x width pixels.
 
     Source: union of overlapping parts, data.md (released LAVT and MagNet make overlaps
     background).
     """
-    if isinstance(segmentation, dict) and 'png' in segmentation:
-        return _png_to_rle(segmentation['png'], height, width, where)
     check_segmentation(segmentation, where)
     if isinstance(segmentation, dict):
         return _checked_rle(segmentation, height, width, where)
@@ -74,44 +70,9 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
     return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
 
 
-def union_to_rle(segmentations: list, height: int, width: int, where: str) -> dict:
-    """The union of several segmentations as one compressed RLE; of none, an empty mask.
-
-    Arguments, result and errors as in :func:`segmentation_to_rle`.
-    """
-    rles = [segmentation_to_rle(one, height, width, where) for one in segmentations]
-    if not rles:
-        return coco_mask.encode(np.zeros((height, width), np.uint8, order='F'))
-    return coco_mask.merge(rles)
-
-
 def rle_to_mask(rle: dict) -> np.ndarray:
     """Decodes a compressed RLE to a uint8 [H, W] array of 0 and 1."""
     return coco_mask.decode(rle)
-
-
-def _png_to_rle(path: str, height: int, width: int, where: str) -> dict:
-    """Reads a mask image; its size is compared before it is decoded."""
-    try:
-        with Image.open(path) as image:
-            size = image.height, image.width
-            mask = np.asarray(image) if size == (height, width) else None
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise DataError(
-            f'{where}: the mask {path} cannot be read ({type(error).__name__}: {error}). Check '
-            'the path, and that the file is a complete PNG.'
-        ) from error
-    if mask is None:
-        raise DataError(
-            f'{where}: the mask {path} is {size} (height, width), its image {(height, width)}. '
-            'Save masks at the size of their image.'
-        )
-    if mask.ndim != 2:
-        raise DataError(
-            f'{where}: the mask {path} has {mask.shape[-1]} channels. Save it with one channel '
-            '(grey, palette or black and white), 0 where the object is not.'
-        )
-    return coco_mask.encode(np.asfortranarray(mask != 0, dtype=np.uint8))
 
 
 def _checked_rle(rle: dict, height: int, width: int, where: str) -> dict:

@@ -207,3 +207,21 @@ def test_to_json_lines(config, tmp_path, pipeline):
         np.testing.assert_array_equal(one['gt_seg_map'], other['gt_seg_map'])
         for key in ('expression', 'kind', 'ref_id', 'sent_id', 'no_target', 'split'):
             assert one[key] == other[key]
+
+
+def test_images_held_out_by_grefcoco_are_excluded(config, write_data, refs, instances):
+    """Images 1 to 3 are in its val split; a fourth is not."""
+    instances['images'].append(dict(instances['images'][0], id=4))
+    instances['annotations'].append(dict(instances['annotations'][0], id=41, image_id=4))
+    train = [ref for ref in refs if ref['split'] == 'train']
+    free = dict(copy.deepcopy(train[0]), ref_id=99, ann_id=41, image_id=4)
+    plain = write_data([*train, free], instances)
+    dataset = DATASETS.build(
+        dict(
+            plain,
+            type='ReferringDataset',
+            pipeline=[],
+            exclude=[dict(refs_file='grefcoco/grefs(unc).json')],
+        )
+    )
+    assert [info['ref_id'] for info in dataset] == [99]

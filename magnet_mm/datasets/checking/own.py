@@ -19,7 +19,7 @@ from magnet_mm.datasets.jsonl_annotations import (
     path_inside,
     read_lines,
 )
-from magnet_mm.datasets.masks import segmentation_to_rle
+from magnet_mm.datasets.target_masks import is_png, target_rle
 from magnet_mm.errors import DataError
 
 FORMAT = 'See docs/data.md, "Own data".'
@@ -126,9 +126,9 @@ def _check_mask(
     mask = record.get('segmentation')
     if mask is None or size is None:
         return
-    if isinstance(mask, dict) and 'png' in mask:
+    if is_png(mask):
         try:
-            area = coco_mask.area(segmentation_to_rle(mask, *size, at))
+            area = coco_mask.area(target_rle(record, *size, at))
         except DataError as error:
             findings.error(where, str(error))
             return

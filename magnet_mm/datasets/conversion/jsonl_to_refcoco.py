@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from magnet_mm.datasets.jsonl_annotations import path_inside, read_jsonl
-from magnet_mm.datasets.masks import segmentation_to_rle
+from magnet_mm.datasets.target_masks import is_png, target_rle
 from magnet_mm.errors import DataError
 
 CATEGORY = 'object'
@@ -133,8 +133,8 @@ class _Content:
 
     def _annotation(self, record: dict, image: dict, category: int, where: str) -> None:
         segmentation = record['segmentation']
-        rle = segmentation_to_rle(segmentation, image['height'], image['width'], where)
-        if isinstance(segmentation, dict) and 'png' in segmentation:
+        rle = target_rle(record, image['height'], image['width'], where)
+        if is_png(segmentation):
             segmentation = {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')}
         annotation = {
             'id': record['ann_id'],

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from magnet_mm.datasets.masks import union_to_rle
+from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
 
 
@@ -79,5 +79,5 @@ def _mask(record: dict) -> Any:
         return None
     if all(isinstance(part, list) for part in parts):
         return [polygon for part in parts for polygon in part]
-    rle = union_to_rle(parts, record['height'], record['width'], f'ref {record["ref_id"]}')
+    rle = target_rle(record, record['height'], record['width'], f'ref {record["ref_id"]}')
     return {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')}

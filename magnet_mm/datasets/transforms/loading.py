@@ -6,7 +6,8 @@ from __future__ import annotations
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from magnet_mm.datasets.masks import rle_to_mask, segmentation_to_rle, union_to_rle
+from magnet_mm.datasets.masks import rle_to_mask
+from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
 
 
@@ -14,8 +15,8 @@ from magnet_mm.errors import DataError
 class LoadReferringMask(BaseTransform):
     """Decodes the annotated segmentation at the size of the original image.
 
-    Required keys: `img, ori_shape` (so it stands after `LoadImageFromFile`), and `segmentation`,
-    or `segmentations`: a list whose union is meant, empty where nothing is. Optional: `height,
+    Required keys: `img, ori_shape` (so it stands after `LoadImageFromFile`), and `segmentation`
+    or `segmentations` (see :func:`target_rle`). Optional: `height,
     width` (pixels), which must then be the image's.
 
     Added keys: `gt_seg_map` (uint8 [H, W], 1 on the object), `gt_rle` (compressed RLE dict at
@@ -43,10 +44,9 @@ class LoadReferringMask(BaseTransform):
             f'{results.get("ann_file", "annotation")}: annotation {results.get("ann_id")} of ref '
             f'{results.get("ref_id")}'
         )
-        if 'segmentations' in results:
-            rle = union_to_rle(results.pop('segmentations'), height, width, where)
-        else:
-            rle = segmentation_to_rle(results.pop('segmentation'), height, width, where)
+        rle = target_rle(results, height, width, where)
+        for key in ('segmentation', 'segmentations'):
+            results.pop(key, None)
         results['gt_rle'] = rle
         results['gt_seg_map'] = rle_to_mask(rle)
         results.setdefault('seg_fields', []).append('gt_seg_map')
