@@ -153,6 +153,7 @@ BAD_LINES = [
     (line([]), 'neither a non-empty list'),
     (line([1, 2, 3, 4, 5, 'x']), 'no finite numbers'),
     (line([1, 2, 3, 4, 5, float('inf')]), 'no finite numbers'),
+    (line([1, 2, 3, 4, 5, 10**400]), 'no finite numbers'),
     (line({'counts': 'x'}), '"size"'),
     (line(kind=['a', 'b']), 'one string per expression'),
     (line(sent_ids=[1, 2]), 'one whole number per expression'),

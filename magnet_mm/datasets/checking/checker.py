@@ -94,7 +94,13 @@ def check_root(root: str | Path, images: bool = False, track: Track = untracked)
         kind = 'is a file, not a folder' if root.exists() else 'does not exist'
         result.findings.error(str(root), f'{kind}.', 'Give the folder that holds refcoco/ ...')
         return result
-    result = CheckResult(explore(root))
+    try:
+        result = CheckResult(explore(root))
+    except OSError as error:
+        result = CheckResult(DataRoot(root, None, None))
+        problem = f'the folder cannot be read ({error}).'
+        result.findings.error(str(root), problem, 'Check its permissions.')
+        return result
     _check_archives(result)
     if result.root.empty:
         _explain_nothing_found(result)

@@ -95,10 +95,10 @@ def check_zip(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
             damaged = archive.testzip() if size <= READ_THROUGH else None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError) as error:
         return disguise_of_zip(path) or f'the archive cannot be read ({error}).'
-    except Exception as error:  # zlib and others on damaged members
-        return f'the archive is damaged ({type(error).__name__}: {error}).'
+    except Exception as error:  # unreadable, encrypted, damaged members: many libraries' errors
+        return f'the archive cannot be read ({type(error).__name__}: {error}).'
     return f'its member {damaged} is damaged.' if damaged else None
 
 

@@ -108,13 +108,18 @@ def _usable_image(image: dict, where: str, findings: Findings) -> bool:
     return True
 
 
+def _plain(value: Any) -> int | str | None:
+    """An id as it is; None for what cannot be one (and might not be hashable)."""
+    return value if isinstance(value, int | str) else None
+
+
 def _category_ids(categories: Any, where: str, findings: Findings) -> set | None:
     """The ids of the categories; None, with a warning, if there is no such list."""
     if not isinstance(categories, list) or not categories:
         problem = 'the file has no list "categories".'
         findings.warning(where, problem, 'Training does not need it; other tools may.')
         return None
-    return {entry.get('id') for entry in categories if isinstance(entry, dict)}
+    return {_plain(entry.get('id')) for entry in categories if isinstance(entry, dict)}
 
 
 def _check_annotation(
@@ -122,7 +127,7 @@ def _check_annotation(
 ) -> None:
     """Checks image, category and mask of one annotation."""
     example = f'annotation {annotation["id"]}'
-    category = annotation.get('category_id')
+    category = _plain(annotation.get('category_id'))
     if categories is not None and category not in categories:
         findings.error(
             where,
@@ -130,7 +135,7 @@ def _check_annotation(
             'The file was changed or damaged. ' + AGAIN,
             f'{example}: category {category!r:.20}',
         )
-    image = found.images.get(annotation.get('image_id'))
+    image = found.images.get(_plain(annotation.get('image_id')))
     if image is None:
         problem = 'annotations are on images that the file does not list.'
         findings.error(where, problem, AGAIN, example)
@@ -182,7 +187,7 @@ def _outside(polygons: list[list], height: int, width: int) -> float | None:
     for polygon in polygons:
         try:
             points = np.asarray(polygon, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         if points.ndim != 1:
             return None

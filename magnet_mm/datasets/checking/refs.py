@@ -102,7 +102,7 @@ def expected_counts(folder: DatasetFolder, division: str) -> dict[str, SplitCoun
     try:
         summary = json.loads((folder.path / 'summary.json').read_text(encoding='utf-8'))
         return {
-            split: SplitCounts(row['refs'], row['images'], row['sentences'])
+            split: SplitCounts(*(int(row[name]) for name in ('refs', 'images', 'sentences')))
             for split, row in summary.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
