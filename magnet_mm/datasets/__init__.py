@@ -1,6 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Referring-expression data: annotation reading, datasets, the visit sampler, transforms."""
 
+from magnet_mm.datasets.generalized_dataset import GeneralizedReferringDataset
+from magnet_mm.datasets.jsonl_dataset import JsonLinesReferringDataset
 from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 from magnet_mm.datasets.samplers import ImageSampler, VisitIndex, VisitSampler
@@ -11,7 +13,9 @@ from magnet_mm.datasets.transforms import (
 )
 
 __all__ = [
+    'GeneralizedReferringDataset',
     'ImageSampler',
+    'JsonLinesReferringDataset',
     'LoadReferringMask',
     'MixedReferringDataset',
     'PackReferringInputs',

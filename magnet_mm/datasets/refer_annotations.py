@@ -72,7 +72,7 @@ def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) ->
     """Ids of the images that a refs file uses in the given splits.
 
     Args:
-        refs_file (str): Path of `refs(<split_by>).p`.
+        refs_file (str): Path of `refs(<split_by>).p` or `grefs(<split_by>).json`.
         splits (Collection[str], optional): Split names. Defaults to every split but `train`.
 
     Returns:
@@ -81,7 +81,12 @@ def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) ->
     Raises:
         DataError: The file cannot be read or has none of a named split.
     """
-    refs = read_refs(refs_file)
+    if refs_file.endswith('.json'):  # gRefCOCO; its reader imports this module
+        from magnet_mm.datasets.generalized_annotations import read_grefs
+
+        refs = read_grefs(refs_file)
+    else:
+        refs = read_refs(refs_file)
     if splits is None:
         return {ref['image_id'] for ref in refs if ref['split'] != 'train'}
     chosen = (ref for split in splits for ref in select_split(refs, split, refs_file))

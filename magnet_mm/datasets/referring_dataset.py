@@ -107,9 +107,13 @@ class ReferringDataset(BaseDataset):
         if self.test_mode:
             self._run = ImageSharingPipeline(self.pipeline.transforms, (LoadReferringMask,))
 
+    def read_records(self) -> list[dict]:
+        """One record per ref of the split; other file formats override this."""
+        return load_records(self.ann_file, self.refs_file, self.split)
+
     def load_data_list(self) -> list[dict]:
         """Reads the annotation files into one dict per item (`BaseDataset` interface)."""
-        records = self._without_excluded(load_records(self.ann_file, self.refs_file, self.split))
+        records = self._without_excluded(self.read_records())
         for record in records:
             record['img_path'] = join_path(self.data_prefix['img_path'], record.pop('file_name'))
             record.update(

@@ -53,6 +53,9 @@ class ReferringMetric(BaseMetric):
         ConfigError: for another ``resolution``.
     """
 
+    #: What ``count`` counts; fields of the items.
+    counted = ('intersection', 'union')
+
     def __init__(
         self,
         resolution: str = 'input',
@@ -85,7 +88,7 @@ class ReferringMetric(BaseMetric):
                 not finite. The message names the sample.
         """
         masks = [self._masks(sample) for sample in data_samples]
-        counts = [count_pixels(prediction, ground_truth) for prediction, ground_truth in masks]
+        counts = [self.count(prediction, ground_truth) for prediction, ground_truth in masks]
         for sample, (prediction, _), count in zip(
             data_samples, masks, torch.stack(counts).tolist(), strict=True
         ):
@@ -96,13 +99,28 @@ class ReferringMetric(BaseMetric):
                 'sent_id': int(sample['sent_id']),
                 'expression': sample['expression'],
                 'kind': sample.get('kind'),
-                'intersection': count[0],
-                'union': count[1],
+                **dict(zip(self.counted, count, strict=True)),
             }
+            self.complete_item(item, sample)
             if self.output_dir is not None:
-                item['iou'] = item_iou(item)
+                item['iou'] = self.item_iou(item)
                 item['prediction'] = encode_mask(prediction.cpu().numpy())
             self.results.append(item)
+
+    def count(self, prediction: Tensor, ground_truth: Tensor) -> Tensor:
+        """Pixel counts of two bool masks [H, W] in the order of ``counted``, int64."""
+        return count_pixels(prediction, ground_truth)
+
+    def complete_item(self, item: Item, sample: dict) -> None:
+        """Adds what a subclass scores by to the record of a sample, in place."""
+
+    def item_iou(self, item: Item) -> float:
+        """IoU of one item, 0 to 1, as the per-item file states it."""
+        return item_iou(item)
+
+    def score(self, items: Sequence[Item]) -> dict[str, float]:
+        """Scores of all items, in percent."""
+        return score_items(items)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the items of all processes and score them.
@@ -130,18 +148,19 @@ class ReferringMetric(BaseMetric):
         by_split: dict[tuple[str, str], list[Item]] = {}
         for item in items:
             by_split.setdefault((item['dataset_name'], item['split']), []).append(item)
+        name = type(self).__name__
         for (dataset_name, split), members in by_split.items():
             print_log(
-                f'ReferringMetric: {len(members)} items of {dataset_name}, split {split}, scored '
+                f'{name}: {len(members)} items of {dataset_name}, split {split}, scored '
                 f'at {self.resolution} resolution',
                 logger='current',
             )
             if self.output_dir is not None:
                 path = items_file(self.output_dir, dataset_name, split)
                 write_items(path, members)
-                print_log(f'ReferringMetric: per-item results are in {path}', logger='current')
+                print_log(f'{name}: per-item results are in {path}', logger='current')
         self.items = items if self.keep_results else []
-        return score_items(items)
+        return self.score(items)
 
     def _masks(self, sample: dict) -> tuple[Tensor, Tensor]:
         """Predicted and true mask of a sample, bool [H, W] each, on the prediction's device."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from magnet_mm.datasets.masks import rle_to_mask, segmentation_to_rle
+from magnet_mm.datasets.masks import rle_to_mask
+from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
 
 
@@ -14,11 +15,12 @@ from magnet_mm.errors import DataError
 class LoadReferringMask(BaseTransform):
     """Decodes the annotated segmentation at the size of the original image.
 
-    Required keys: `segmentation, height, width` (pixels), `img, ori_shape` (so it stands after
-    `LoadImageFromFile`).
+    Required keys: `img, ori_shape` (so it stands after `LoadImageFromFile`), and `segmentation`
+    or `segmentations` (see :func:`target_rle`). Optional: `height,
+    width` (pixels), which must then be the image's.
 
     Added keys: `gt_seg_map` (uint8 [H, W], 1 on the object), `gt_rle` (compressed RLE dict at
-    original size); `gt_seg_map` is entered in `seg_fields`. `segmentation` is removed.
+    original size); `gt_seg_map` is entered in `seg_fields`. The segmentations are removed.
 
     Raises:
         DataError: The image on disk has another size than the annotation file says, or the
@@ -29,11 +31,12 @@ class LoadReferringMask(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Adds the mask to the results."""
-        height, width = results['height'], results['width']
-        if tuple(results['ori_shape']) != (height, width):
+        height, width = results['ori_shape']
+        annotated = results.get('height', height), results.get('width', width)
+        if annotated != (height, width):
             raise DataError(
-                f'{results["img_path"]} is {tuple(results["ori_shape"])} (height, width) but '
-                f'{results.get("ann_file", "its annotation")} says {(height, width)} (ref '
+                f'{results["img_path"]} is {(height, width)} (height, width) but '
+                f'{results.get("ann_file", "its annotation")} says {annotated} (ref '
                 f'{results.get("ref_id")}). The image was resized or is another one; use the '
                 'original COCO train2014 images.'
             )
@@ -41,7 +44,9 @@ class LoadReferringMask(BaseTransform):
             f'{results.get("ann_file", "annotation")}: annotation {results.get("ann_id")} of ref '
             f'{results.get("ref_id")}'
         )
-        rle = segmentation_to_rle(results.pop('segmentation'), height, width, where)
+        rle = target_rle(results, height, width, where)
+        for key in ('segmentation', 'segmentations'):
+            results.pop(key, None)
         results['gt_rle'] = rle
         results['gt_seg_map'] = rle_to_mask(rle)
         results.setdefault('seg_fields', []).append('gt_seg_map')
