@@ -5,12 +5,14 @@ from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 from magnet_mm.datasets.samplers import VisitIndex, VisitSampler
 from magnet_mm.datasets.transforms import (
+    LoadReferringImage,
     LoadReferringMask,
     PackReferringInputs,
     TokenizeExpression,
 )
 
 __all__ = [
+    'LoadReferringImage',
     'LoadReferringMask',
     'MixedReferringDataset',
     'PackReferringInputs',
