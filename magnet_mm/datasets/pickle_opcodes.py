@@ -60,7 +60,7 @@ def find_forbidden_opcode(data: bytes) -> str | None:
     Returns:
         str | None: Such as `the opcode GLOBAL (os system) at byte 2`; None where every opcode up
         to STOP builds plain values and no memo index is larger than the file. A pickle that ends
-        early gives None as well: the unpickler reports that.
+        early or has an unknown opcode gives None as well: the unpickler stops there and says so.
 
     Source: our choice. One pass of table look-ups over the file, nothing is built.
     """
@@ -83,7 +83,7 @@ def find_forbidden_opcode(data: bytes) -> str | None:
                 return _describe(data, position)
             position = end + 1
         else:
-            return _describe(data, position)
+            return _describe(data, position) if code in _BY_CODE else None
     return None
 
 
@@ -99,9 +99,7 @@ def _is_index(text: bytes, size: int) -> bool:
 
 def _describe(data: bytes, position: int) -> str:
     """Name, argument (where it is short text) and place of the opcode at `position`."""
-    opcode = _BY_CODE.get(data[position])
-    if opcode is None:
-        return f'the byte {data[position]:#04x}, which is no opcode, at byte {position}'
+    opcode = _BY_CODE[data[position]]
     lines = data[position + 1 : position + 200].decode('latin-1').split('\n')
     names: list[str] = []
     if opcode.name in ('GLOBAL', 'INST'):

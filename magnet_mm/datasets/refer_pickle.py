@@ -10,8 +10,11 @@ itself resolves no global (`os.system`, `builtins.eval`, ...) and no persistent 
 from __future__ import annotations
 
 import codecs
+import contextlib
+import gc
 import io
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine import fileio
@@ -45,6 +48,18 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         raise _refusal(self._path, 'a persistent id')
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Nothing becomes garbage while a file is read, and searching for it takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _refusal(path: str, found: str) -> DataError:
@@ -82,7 +97,8 @@ def load_plain_pickle(path: str) -> Any:
     if forbidden is not None:
         raise _refusal(path, forbidden)
     try:
-        return _PlainUnpickler(data, path).load()
+        with _no_garbage_collection():
+            return _PlainUnpickler(data, path).load()
     except DataError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything

@@ -96,7 +96,7 @@ def read_items(path: str | os.PathLike[str]) -> list[Item]:
         )
     items: list[Item] = []
     seen: dict[ItemKey, int] = {}
-    with path.open(encoding='utf-8') as file:
+    with path.open('rb') as file:
         for number, line in enumerate(file, start=1):
             item = _parse_line(line, f'{path}, line {number}')
             key = item_key(item)
@@ -110,7 +110,7 @@ def read_items(path: str | os.PathLike[str]) -> list[Item]:
     return items
 
 
-def _parse_line(line: str, where: str) -> Item:
+def _parse_line(line: bytes, where: str) -> Item:
     where = printable(where)
     try:
         item = json.loads(line)
