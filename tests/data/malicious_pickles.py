@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-EXTENSION = 0x70  # a code of the range for private use
+EXTENSION = 0x70  # any code that nobody registered
+# bombs that are plain values: they load, and only do harm where they are walked through
+PLAIN = ('lists nested a million deep', 'tuples nested a million deep', 'billion laughs')
 
 
 class Reduce:
@@ -63,7 +65,7 @@ def running(marker: Path) -> dict[str, bytes]:
     payloads |= {
         'eval': pickle.dumps([Reduce(eval, code)], 2),
         'exec': pickle.dumps(Reduce(exec, code), 4),
-        'subprocess.check_call': pickle.dumps(Reduce(subprocess.check_call, ['touch', str(marker)])),
+        'subprocess.check_call': pickle.dumps(Reduce(subprocess.check_call, touch.split())),
         'timeit.repeat': pickle.dumps(Reduce(timeit.repeat, code, 'pass', time.perf_counter, 1, 1)),
         'runpy._run_code': pickle.dumps(Reduce(runpy._run_code, code, {})),
         'pathlib.Path.touch': pickle.dumps(Reduce(Path.touch, marker)),
@@ -121,7 +123,13 @@ def running(marker: Path) -> dict[str, bytes]:
 def bombs() -> dict[str, bytes]:
     """Small pickles that stand for much memory or time, and strange ones, by name."""
     laughs = b'\x80\x02]q\x00' + b''.join(
-        b']q' + bytes([level + 1]) + b'(' + b'h' + bytes([level]) + 9 * (b'h' + bytes([level])) + b'e'
+        b']q'
+        + bytes([level + 1])
+        + b'('
+        + b'h'
+        + bytes([level])
+        + 9 * (b'h' + bytes([level]))
+        + b'e'
         for level in range(60)
     )
     return {
