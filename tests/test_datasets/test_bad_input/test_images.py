@@ -146,6 +146,12 @@ def cases():
 
 
 CASES = cases()
+DAMAGED_LARGE = {
+    'half a JPEG',
+    'JPEG without its last 100 bytes',
+    'half a PNG',
+    'PNG with a wrong checksum',
+}
 
 
 def sample(path, **more):
@@ -167,9 +173,7 @@ def test_case(case, tmp_path):
     path = tmp_path / 'COCO_1.jpg'
     path.write_bytes(content)
     results = sample(path)
-    if 'JPEG' in case and expected == 'cannot be read':
-        results.update(height=120, width=160)
-    if 'PNG' in case and 'PNG with a' in case or case == 'half a PNG':
+    if case in DAMAGED_LARGE:
         results.update(height=120, width=160)
     if isinstance(expected, str):
         with pytest.raises(DataError, match=expected) as caught:
