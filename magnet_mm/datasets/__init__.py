@@ -7,6 +7,7 @@ from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 from magnet_mm.datasets.samplers import ImageSampler, VisitIndex, VisitSampler
 from magnet_mm.datasets.transforms import (
+    LoadReferringImage,
     LoadReferringMask,
     PackReferringInputs,
     TokenizeExpression,
@@ -16,6 +17,7 @@ __all__ = [
     'GeneralizedReferringDataset',
     'ImageSampler',
     'JsonLinesReferringDataset',
+    'LoadReferringImage',
     'LoadReferringMask',
     'MixedReferringDataset',
     'PackReferringInputs',

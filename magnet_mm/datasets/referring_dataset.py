@@ -19,6 +19,7 @@ from magnet_mm.datasets.refer_annotations import held_out_image_ids, load_record
 from magnet_mm.datasets.samplers import VisitIndex
 from magnet_mm.datasets.transforms.loading import LoadReferringMask
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 
 @DATASETS.register_module()
@@ -138,10 +139,11 @@ class ReferringDataset(BaseDataset):
             idx (int): Index; a `VisitIndex` brings visit and seed, a plain int means 0 and 0.
 
         Returns:
-            dict: `img_path, img_id, height, width, segmentation, ref_id, ann_id, expression,
-            sent_id, kind, sample_idx, dataset_name, split, ann_file, seg_fields`.
+            dict: `img_path, image_root, img_id, height, width, segmentation, ref_id, ann_id,
+            expression, sent_id, kind, sample_idx, dataset_name, split, ann_file, seg_fields`.
         """
         info = super().get_data_info(int(idx))
+        info['image_root'] = self.data_prefix['img_path']
         if self.test_mode:
             return info
         visit_index = VisitIndex.like(idx, info['sample_idx'])
@@ -157,7 +159,7 @@ class ReferringDataset(BaseDataset):
             DataError: The image cannot be read, or a transform returned None.
         """
         info = self.get_data_info(idx)
-        where = f'{info["img_path"]} (ref {info["ref_id"]} of {self.refs_file})'
+        where = f'{printable(info["img_path"])} (ref {info["ref_id"]} of {self.refs_file})'
         try:
             data = self._run(info) if self.test_mode else self.pipeline(info)
         except Exception as error:
@@ -166,7 +168,8 @@ class ReferringDataset(BaseDataset):
                 error.add_note(f'while preparing {where}')
                 raise
             raise DataError(
-                f'{where}: the image cannot be read ({type(error).__name__}: {error}). Check '
+                f'{where}: the image cannot be read ({type(error).__name__}: '
+                f'{printable(error, 200)}). Check '
                 '`data_prefix` and that the file is complete; download it again if it is damaged.'
             ) from error
         if data is None:

@@ -6,7 +6,6 @@ All images are RGB uint8 [H, W, 3]. Sizes and colours are our choice.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
 Color = tuple[int, int, int]
 
@@ -69,15 +69,6 @@ def overlay_mask(
     if contour:
         cv2.drawContours(result, outlines, -1, tuple(int(c) for c in color), line)
     return result
-
-
-def printable(text: str) -> str:
-    """The text on one line, with control and invisible formatting characters made visible."""
-    visible = (
-        '\N{REPLACEMENT CHARACTER}' if unicodedata.category(character)[0] == 'C' else character
-        for character in ' '.join(text.split())
-    )
-    return ''.join(visible)
 
 
 def draw_panels(

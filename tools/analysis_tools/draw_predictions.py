@@ -43,7 +43,7 @@ def build_dataset(config_file: Path, split: str | None) -> BaseDataset:
         settings.update(split=split, expressions='own')
     settings.update(
         test_mode=True,
-        pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadReferringMask')],
+        pipeline=[dict(type='LoadReferringImage'), dict(type='LoadReferringMask')],
     )
     return DATASETS.build(settings)
 

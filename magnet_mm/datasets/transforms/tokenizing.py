@@ -14,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 SHIPPED_SCHEME = 'magnet_mm://'
 VOCABULARY_FILES = ('vocab.txt', 'tokenizer.json')
@@ -143,7 +144,7 @@ class TokenizeExpression(BaseTransform):
 
     Raises:
         ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
-        DataError: The expression is no string.
+        DataError: The expression is no string, or holds a surrogate that is no character.
 
     Source: data.md, "Protocol": bert-base-uncased WordPiece, 20 tokens.
     """
@@ -163,11 +164,17 @@ class TokenizeExpression(BaseTransform):
         expression = results['expression']
         if not isinstance(expression, str):
             raise DataError(
-                f'The expression of ref {results.get("ref_id")}, sentence '
-                f'{results.get("sent_id")} ({results.get("img_path")}) is '
-                f'{type(expression).__name__}, not a string: {expression!r:.80}. Correct the '
-                'annotation, or pass the sentence as str.'
+                f'{_sample(results)} is {type(expression).__name__}, not a string: '
+                f'{printable(repr(expression), 80)}. Correct the annotation, or pass the sentence '
+                'as str.'
             )
+        try:
+            expression.encode('utf-8')
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f'{_sample(results)} holds half of a surrogate pair, which is no character: '
+                f'{printable(expression, 80)}. Correct the annotation.'
+            ) from error
         encoded = load_tokenizer(self.tokenizer)(
             expression, truncation=True, max_length=self.max_tokens
         )
@@ -182,3 +189,11 @@ class TokenizeExpression(BaseTransform):
     def __repr__(self) -> str:
         """Class name and arguments."""
         return f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens})'
+
+
+def _sample(results: dict) -> str:
+    """The sentence's place, for messages."""
+    return (
+        f'The expression of ref {results.get("ref_id")}, sentence {results.get("sent_id")} '
+        f'({printable(results.get("img_path"), 200)})'
+    )
