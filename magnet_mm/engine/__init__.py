@@ -1,12 +1,20 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """What surrounds the Runner: hooks, safe loading of checkpoints, set-up of a run."""
 
-from magnet_mm.engine.hooks import CheckpointFitHook, EpochSeedHook, SafeCheckpointHook
+from magnet_mm.engine.hooks import (
+    CheckpointFitHook,
+    DurableCheckpointHook,
+    EpochSeedHook,
+    ResumeHook,
+    SafeCheckpointHook,
+)
 from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_loading
 
 __all__ = [
     'CheckpointFitHook',
+    'DurableCheckpointHook',
     'EpochSeedHook',
+    'ResumeHook',
     'SafeCheckpointHook',
     'register_safe_loaders',
     'weights_only_loading',

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from mmengine.runner import CheckpointLoader
 
+from magnet_mm.engine.checkpoint_files import archive_damage
 from magnet_mm.errors import CheckpointError
 
 _FORCE_SAFE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -56,13 +57,16 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a ``CheckpointLoader`` scheme so that it cannot run code from the file.
 
     The wrapped loader raises :class:`CheckpointError` when the file holds other objects than
-    tensors and plain types, or is damaged.
+    tensors and plain types, or is damaged (the checksums of a local file are compared).
     """
     if getattr(loader, 'reads_weights_only', False):
         return loader
 
     @functools.wraps(loader)
     def load_weights_only(filename: str, *args: Any, **kwargs: Any) -> Any:
+        damage = archive_damage(filename) if os.path.isfile(filename) else None
+        if damage is not None:
+            raise CheckpointError(_explain_damage(filename, damage))
         try:
             with weights_only_loading():
                 return loader(filename, *args, **kwargs)
@@ -74,10 +78,8 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
             # A truncated zip makes torch seek to a negative position: "Invalid argument".
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
-            raise CheckpointError(
-                f'{filename} is damaged or incomplete ({error or "it is empty"}). Download or copy '
-                'it again; to go on from an older checkpoint, name it with --resume FILE.'
-            ) from error
+            reason = str(error) or 'it ends too early'
+            raise CheckpointError(_explain_damage(filename, reason)) from error
 
     load_weights_only.reads_weights_only = True
     return load_weights_only
@@ -87,6 +89,13 @@ def register_safe_loaders() -> None:
     """Re-register every scheme of mmengine's ``CheckpointLoader`` with its safe form."""
     for prefix, loader in list(CheckpointLoader._schemes.items()):
         CheckpointLoader.register_scheme(prefix, make_safe(loader), force=True)
+
+
+def _explain_damage(filename: str, reason: str) -> str:
+    return (
+        f'{filename} is damaged or incomplete ({reason}). Download or copy it again; to go on from '
+        'an older checkpoint, name it with --resume FILE.'
+    )
 
 
 def _explain_refusal(filename: str, reason: str) -> str:
