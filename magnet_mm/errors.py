@@ -10,5 +10,9 @@ class ConfigError(ValueError):
     """A config asks for something that does not exist or does not fit together."""
 
 
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the message names the batch's samples and the dump."""
+
+
 class CheckpointError(RuntimeError):
     """A checkpoint is damaged, unsafe, or does not fit the model; the message lists the keys."""

@@ -5,8 +5,10 @@ from magnet_mm.engine.hooks import (
     CheckpointFitHook,
     DurableCheckpointHook,
     EpochSeedHook,
+    FiniteLossHook,
     ResumeHook,
     SafeCheckpointHook,
+    WorkerTimeoutHook,
 )
 from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_loading
 
@@ -14,8 +16,10 @@ __all__ = [
     'CheckpointFitHook',
     'DurableCheckpointHook',
     'EpochSeedHook',
+    'FiniteLossHook',
     'ResumeHook',
     'SafeCheckpointHook',
+    'WorkerTimeoutHook',
     'register_safe_loaders',
     'weights_only_loading',
 ]

@@ -30,7 +30,8 @@ class ReferringSegmentor(EncoderDecoder):
     does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
 
     Raises:
-        ConfigError: for a ``neck``, sliding-window testing, or two heads that corrupt the sentence.
+        ConfigError: for a ``neck``, sliding-window testing, a key in ``train_cfg`` or ``test_cfg``
+            that nothing reads, or two heads that corrupt the sentence.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -39,6 +40,12 @@ class ReferringSegmentor(EncoderDecoder):
         if (kwargs.get('test_cfg') or {}).get('mode', 'whole') != 'whole':
             raise ConfigError(
                 "A sentence speaks of the whole image: test_cfg.mode must be 'whole'."
+            )
+        unread = set(kwargs.get('test_cfg') or {}) - {'mode'} | set(kwargs.get('train_cfg') or {})
+        if unread:
+            raise ConfigError(
+                f'ReferringSegmentor reads test_cfg.mode alone; nothing would read '
+                f'{", ".join(sorted(unread))}. Remove it from train_cfg and test_cfg.'
             )
         super().__init__(*args, **kwargs)
         self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))

@@ -30,8 +30,8 @@ class StagewiseBert(BaseModule):
             parameters need no gradient from the start, which DistributedDataParallel requires.
 
     Raises:
-        ConfigError: when the groups do not add up to the number of layers, or a frozen submodule
-            does not exist.
+        ConfigError: when the groups do not add up to the number of layers, a frozen submodule does
+            not exist, or ``config`` has a key that ``BertConfig`` does not know.
     """
 
     def __init__(
@@ -43,6 +43,12 @@ class StagewiseBert(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        unknown = set(config or {}) - set(BertConfig().to_dict())
+        if unknown:
+            raise ConfigError(
+                f'StagewiseBert: transformers.BertConfig has no {", ".join(sorted(unknown))} and '
+                'would ignore it. Correct text.config.'
+            )
         sizes = BertConfig(**(config or {}))
         if sum(groups) != sizes.num_hidden_layers:
             raise ConfigError(
