@@ -22,6 +22,7 @@ from magnet_mm.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*_tiny_refshapes.py'))
 TYPO = 'unknwon_key'
+REFUSED = f'{TYPO}|takes no arguments'
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
@@ -51,7 +52,7 @@ def with_typo(config, path):
 
 
 def assert_refused(registry, config, path=(), **arguments):
-    with pytest.raises((TypeError, ConfigError, AssertionError), match=TYPO):
+    with pytest.raises((TypeError, ConfigError, AssertionError), match=REFUSED):
         registry.build(dict(with_typo(config, path), **arguments))
 
 

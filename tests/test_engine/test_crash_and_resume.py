@@ -4,11 +4,11 @@
 Every run is a forked process, so that it can be killed with SIGKILL; what it did stands in files.
 """
 
+import errno
 import json
 import multiprocessing
 import os
 import random
-import resource
 import signal
 import time
 from pathlib import Path
@@ -95,6 +95,31 @@ def run(function, *args) -> int:
     return process.exitcode
 
 
+def halfway(action):
+    """An `open` whose files do `action` when half of what is written is on disk."""
+
+    class Writable:  # a file object takes no new attributes
+        def __init__(self, path, mode):
+            self.file = open(path, mode)
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, data):
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            action()
+            self.file.write(data[len(data) // 2 :])
+
+    return Writable
+
+
 class Steps:
     """Counts the steps of writing and removing files in this process; kills it at one of them."""
 
@@ -120,27 +145,7 @@ class Steps:
         for name in ('fsync', 'replace', 'remove'):
             setattr(os, name, self.around(getattr(os, name)))
 
-        class Writable:  # a file object takes no new attributes
-            def __init__(self, path, mode):
-                self.file = open(path, mode)
-
-            def __getattr__(self, name):
-                return getattr(self.file, name)
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *error):
-                self.file.close()
-
-            def write(writable, data):
-                half = len(data) // 2
-                writable.file.write(data[:half])
-                writable.file.flush()
-                self.step()  # half of it is on disk
-                writable.file.write(data[half:])
-
-        atomic_files.open = Writable
+        atomic_files.open = halfway(self.step)
 
 
 @pytest.fixture
@@ -329,22 +334,25 @@ def test_nothing_intact_is_an_error(train, tmp_path, capfd):
 
 
 def test_full_disk_keeps_the_last_checkpoint(train, straight, tmp_path, capfd):
+    def no_space():
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
     @HOOKS.register_module(force=True)
     class FullDiskHook(Hook):
-        """From the second epoch on no file can grow beyond 1000 bytes."""
+        """After the second epoch nothing can be written completely."""
 
         priority = 'HIGH'
 
         def after_train_epoch(self, runner) -> None:
             if runner.epoch == 1:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+                atomic_files.open = halfway(no_space)
 
     def fill():
         train('full', custom_hooks=[dict(type='FullDiskHook')])
 
     assert run(fill) == 1
     error = capfd.readouterr().err
-    assert 'epoch_2.pth' in error and 'Make room' in error
+    assert 'CheckpointError' in error and 'epoch_2.pth' in error and 'Make room' in error
     files = sorted(path.name for path in (tmp_path / 'full').glob('*.pth*'))
     assert files == ['best_oIoU_epoch_1.pth', 'epoch_1.pth']
     assert run(train, 'full', EPOCHS, True) == 0

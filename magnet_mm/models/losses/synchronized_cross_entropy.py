@@ -42,6 +42,8 @@ class SynchronizedCrossEntropyLoss(CrossEntropyLoss):
             reduction_override: ``'none'``, ``'mean'`` or ``'sum'``.
             ignore_index: label that counts for nothing.
         """
+        if cls_score.element_size() < 4:  # a sum over pixels overflows in half precision
+            cls_score = cls_score.float()
         mean = (reduction_override or self.reduction) == 'mean'
         if mean and avg_factor is None and self.class_weight is not None:
             weights = torch.tensor(self.class_weight, device=label.device, dtype=torch.float32)

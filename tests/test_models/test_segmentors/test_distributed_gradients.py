@@ -94,8 +94,8 @@ def test_gradients(method, build_model, tiny_magnet_config, make_samples, tmp_pa
     largest = max(gradient.abs().max().item() for gradient in alone.values())
     print(f'largest difference {difference:.1e}, largest gradient {largest:.1e}')
     if method is lavt_not_synchronised:
-        assert difference > 1e-4  # so the bound below means something
+        assert difference > 1e-3 * largest  # so the bound below means something
     else:
-        assert difference < 1e-5
+        assert difference < 1e-5 * max(1, largest)
     if 'auxiliary_head.0.vocabulary_bias' in alone:
         assert alone['auxiliary_head.0.vocabulary_bias'].abs().max() > 0
