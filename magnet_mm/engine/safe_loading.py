@@ -93,8 +93,8 @@ def register_safe_loaders() -> None:
 
 def _explain_damage(filename: str, reason: str) -> str:
     return (
-        f'{filename} is damaged or incomplete ({reason}). Download or copy it again; to go on from '
-        'an older checkpoint, name it with --resume FILE.'
+        f'{filename} is damaged or incomplete ({reason}). Download or copy it again. To go on with '
+        'a training, --resume without a file takes the newest intact checkpoint of the work dir.'
     )
 
 
