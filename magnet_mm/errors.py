@@ -22,6 +22,10 @@ class ConfigError(ValueError):
         super().__init__(printable_message(message))
 
 
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the message names the batch's samples and the dump."""
+
+
 class CheckpointError(RuntimeError):
     """A checkpoint is damaged, unsafe, or does not fit the model; the message lists the keys."""
 

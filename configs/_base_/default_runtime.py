@@ -17,7 +17,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),  # as mmseg
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='DurableCheckpointHook',  # a crash or a full disk leaves the last good one
         by_epoch=True,
         interval=1,  # our choice
         max_keep_ckpts=2,  # our choice: Swin-B, BERT-base and AdamW state take 3.6 GB a file
@@ -28,6 +28,9 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),  # draws with tools/test.py --show-dir
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
     safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
+    resume=dict(type='ResumeHook'),  # passes over damaged files, repeats a cut-off validation
+    finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
+    worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice
     checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
 )
 

@@ -47,7 +47,8 @@ class ReferringDataset(BaseDataset):
             `mmengine.dataset.BaseDataset`.
 
     Raises:
-        ConfigError: `expressions` unknown, contradicting the split's suffix, or in training.
+        ConfigError: `expressions` unknown, contradicting the split's suffix, or in training; an
+            entry of `exclude` with other keys.
         DataError: See `refer_annotations.load_records`; on access, an image cannot be read.
 
     Source: data.md (file format and protocol).
@@ -77,6 +78,12 @@ class ReferringDataset(BaseDataset):
                 'Set test_mode=True, or train with expressions="own".'
             )
         self.exclude = tuple(exclude)
+        for entry in self.exclude:
+            if 'refs_file' not in entry or set(entry) - {'refs_file', 'splits', 'data_root'}:
+                raise ConfigError(
+                    f'exclude: {dict(entry)} should have refs_file, and may have splits and '
+                    'data_root, nothing else.'
+                )
         self.dataset_name = dataset_name or osp.basename(osp.dirname(refs_file))
         super().__init__(ann_file=ann_file, test_mode=test_mode, **kwargs)
 

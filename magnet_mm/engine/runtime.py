@@ -11,7 +11,6 @@ import torch
 import torch.distributed as torch_distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import find_latest_checkpoint
 
 from magnet_mm.errors import CheckpointError, ConfigError
 
@@ -77,28 +76,23 @@ def resume_from(cfg: Config, checkpoint: str | None) -> None:
     """Apply ``--resume [CHECKPOINT|auto]`` to the config, in place.
 
     Args:
-        cfg: The config; its ``work_dir`` is searched for ``auto``.
-        checkpoint: A checkpoint file, ``auto`` for the last one of the work directory (training
-            starts from the beginning where there is none yet), or None to leave the config alone.
+        cfg: The config.
+        checkpoint: A checkpoint file, ``auto`` for the last intact one of the work directory (see
+            :class:`ResumeHook`; training starts from the beginning where there is none yet), or
+            None to leave the config alone.
 
     Raises:
-        CheckpointError: If the checkpoint does not exist, or ``last_checkpoint`` names none.
+        CheckpointError: If the checkpoint does not exist.
     """
     if checkpoint is None:
         return
     cfg.resume = True
-    if checkpoint != 'auto':
-        if '://' not in checkpoint and not osp.isfile(checkpoint):
-            raise CheckpointError(f'--resume: there is no checkpoint {checkpoint}.')
-        cfg.load_from = checkpoint
+    if checkpoint == 'auto':
+        cfg.load_from = None
         return
-    cfg.load_from = None
-    latest = find_latest_checkpoint(cfg.work_dir)
-    if latest is not None and not osp.isfile(latest):
-        raise CheckpointError(
-            f'{osp.join(cfg.work_dir, "last_checkpoint")} names {latest!r}, which does not exist. '
-            'Name a checkpoint yourself: --resume FILE.'
-        )
+    if '://' not in checkpoint and not osp.isfile(checkpoint):
+        raise CheckpointError(f'--resume: there is no checkpoint {checkpoint}.')
+    cfg.load_from = checkpoint
 
 
 def test_from(cfg: Config, checkpoint: str) -> None:

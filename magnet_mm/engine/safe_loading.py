@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from mmengine.runner import CheckpointLoader
 
+from magnet_mm.engine.checkpoint_files import archive_damage
 from magnet_mm.errors import CheckpointError
 from magnet_mm.text_safety import printable
 
@@ -68,7 +69,8 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a ``CheckpointLoader`` scheme so that it cannot run code from the file.
 
     The wrapped loader raises :class:`CheckpointError` when the file holds other objects than
-    tensors and plain types, or is damaged; the message names the file.
+    tensors and plain types, or is damaged (the checksums of a local file are compared); the message
+    names the file.
     """
     if getattr(loader, 'reads_weights_only', False):
         return loader
@@ -76,6 +78,9 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(loader)
     def load_weights_only(filename: str, *args: Any, **kwargs: Any) -> Any:
         refuse_program_formats(filename)
+        damage = archive_damage(filename) if os.path.isfile(filename) else None
+        if damage is not None:
+            raise CheckpointError(_explain_damage(filename, damage))
         try:
             with weights_only_loading():
                 checkpoint = loader(filename, *args, **kwargs)
@@ -86,11 +91,8 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:  # a damaged file makes torch raise nearly anything
             if not _is_about_the_content(error, filename):
                 raise
-            raise CheckpointError(
-                f'{filename} is damaged or incomplete ({type(error).__name__}: '
-                f'{printable(error, 300) or "it is empty"}). Download or copy it again; to go on '
-                'from an older checkpoint, name it with --resume FILE.'
-            ) from error
+            reason = printable(error, 300) or 'it ends too early'
+            raise CheckpointError(_explain_damage(filename, reason)) from error
         return without_config_text(checkpoint)
 
     load_weights_only.reads_weights_only = True
@@ -164,6 +166,13 @@ def register_safe_loaders() -> None:
     """Re-register every scheme of mmengine's ``CheckpointLoader`` with its safe form."""
     for prefix, loader in list(CheckpointLoader._schemes.items()):
         CheckpointLoader.register_scheme(prefix, make_safe(loader), force=True)
+
+
+def _explain_damage(filename: str, reason: str) -> str:
+    return (
+        f'{filename} is damaged or incomplete ({reason}). Download or copy it again. To go on with '
+        'a training, --resume without a file takes the newest intact checkpoint of the work dir.'
+    )
 
 
 def _explain_refusal(filename: str, reason: str) -> str:

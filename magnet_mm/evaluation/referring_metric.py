@@ -269,7 +269,8 @@ def _unique_items(results: Sequence[Item], size: int, world_size: int) -> list[I
         if (first['intersection'], first['union']) != (item['intersection'], item['union']):
             differing.append(item_key(item))
     repeated = len(results) - len(unique)
-    if len(unique) != size or (world_size == 1 and repeated):
+    # a sampler pads by less than one item per process
+    if len(unique) != size or repeated >= world_size:
         raise DataError(
             f'the dataset has {size} items, but {len(results)} were scored on {world_size} '
             f'process(es), {len(unique)} of them different; each (dataset_name, split, ref_id, '

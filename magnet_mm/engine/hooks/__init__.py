@@ -2,7 +2,19 @@
 """Runner hooks: checkpoints that load safely and fit the model, runs that resume exactly."""
 
 from magnet_mm.engine.hooks.checkpoint_fit_hook import CheckpointFitHook
+from magnet_mm.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from magnet_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
+from magnet_mm.engine.hooks.finite_loss_hook import FiniteLossHook
+from magnet_mm.engine.hooks.resume_hook import ResumeHook
 from magnet_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from magnet_mm.engine.hooks.worker_timeout_hook import WorkerTimeoutHook
 
-__all__ = ['CheckpointFitHook', 'EpochSeedHook', 'SafeCheckpointHook']
+__all__ = [
+    'CheckpointFitHook',
+    'DurableCheckpointHook',
+    'EpochSeedHook',
+    'FiniteLossHook',
+    'ResumeHook',
+    'SafeCheckpointHook',
+    'WorkerTimeoutHook',
+]
