@@ -58,6 +58,8 @@ def read_image(source: ImageSource, name: str, exif_rotation: bool = True) -> np
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(f'{name} is too large: {error}. Make it smaller.') from error
+    except (OSError, SyntaxError) as error:  # a header that is cut off
+        raise DataError(f'{name} is damaged ({error}). Copy or download it again.') from error
 
 
 def _from_pillow(image: Image.Image, name: str, exif_rotation: bool) -> np.ndarray:

@@ -247,6 +247,16 @@ class ReferringSegInferencer(BaseInferencer):
                 + '\nUse the config that it was trained with; released checkpoints are converted '
                 'first (tools/model_converters).'
             )
+        not_finite = [
+            key
+            for key, value in loaded.items()
+            if value.is_floating_point() and not value.isfinite().all()
+        ]
+        if not_finite:
+            raise CheckpointError(
+                f'{len(not_finite)} weights of the checkpoint hold NaN or infinity '
+                f'({", ".join(not_finite[:5])}): its training diverged. Use an earlier one.'
+            )
         model.load_state_dict(loaded, strict=False)  # compared above
 
     def _init_pipeline(self, cfg: Config) -> InferencePipeline:

@@ -13,12 +13,16 @@ os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
-from magnet_mm.demo.picture_input import PictureInput  # noqa: E402
+from magnet_mm.demo.picture_input import picture_input  # noqa: E402
 from magnet_mm.demo.rendering import CSS, render_hint  # noqa: E402
 from magnet_mm.demo.request_limits import RequestLimits  # noqa: E402
 
 _SYSTEM_FONTS = ('system-ui', 'Segoe UI', 'DejaVu Sans', 'sans-serif')
-_PAGE_CSS = '.gradio-container {max-width: 1240px !important; margin: 0 auto;}'
+_PAGE_CSS = """
+.gradio-container {max-width: 1240px !important; margin: 0 auto;}
+.gradio-container main {width: 100%;}
+#picture, #masks, #heats, #heading {padding: 0 !important;}
+"""
 _STATES = 200  # visitors remembered; each may hold one image in memory
 
 
@@ -42,11 +46,12 @@ def build_page(
         gr.HTML(
             '<h1 style="margin: 0">Referring image segmentation</h1>'
             '<p style="margin: 4px 0 0">Say in words which object you mean; the model draws it. '
-            f'<span style="opacity: 0.7">{title}</span></p>'
+            f'<span style="opacity: 0.7">{title}</span></p>',
+            elem_id='heading',
         )
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
-                picture = PictureInput(max_bytes, examples, elem_id='picture')
+                picture = picture_input(max_bytes, examples, elem_id='picture')
                 text = gr.Textbox(
                     label='Sentences, one per line',
                     placeholder='the man in red on the left\nhis hat',

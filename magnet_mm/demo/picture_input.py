@@ -7,8 +7,6 @@ data URL inside the request.
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 _TEMPLATE = """
@@ -42,8 +40,9 @@ _CSS = """
 .drop input {display: none;}
 .chosen {max-width: 100%; max-height: 380px; object-fit: contain; min-height: 220px;}
 .invitation {text-align: center; color: var(--body-text-color-subdued); line-height: 1.7;}
-.remove {position: absolute; top: 8px; right: 8px; width: 28px; height: 28px; border-radius: 50%;
-  border: none; background: #000a; color: #fff; font-size: 18px; line-height: 1;}
+.remove {position: absolute; top: 8px; right: 8px; width: 28px; height: 28px; padding: 0;
+  border-radius: 50%; border: none; background: #000a; color: #fff; font-size: 18px;
+  display: grid; place-items: center; line-height: 1; cursor: pointer;}
 .problem {margin-top: 8px; color: #d55e00; font-weight: 600;}
 .label {margin: 12px 0 4px; font-size: 0.85em; color: var(--body-text-color-subdued);}
 .examples {display: flex; gap: 8px; flex-wrap: wrap;}
@@ -107,26 +106,25 @@ document.addEventListener('paste', (event) => {
 """
 
 
-class PictureInput(gr.HTML):
+def picture_input(max_bytes: int, examples: list[dict[str, str]], elem_id: str) -> gr.HTML:
     """The field; its value is a data URL, or empty.
 
-    Its event ``select`` says which example was picked: ``event.sentences``.
+    Its event ``select`` says which example was picked: ``event.sentences``. It is no subclass
+    because gradio writes a ``.pyi`` file beside every module that defines one.
 
     Args:
         max_bytes: Largest file; the browser refuses a larger one before it is sent.
         examples: ``{'picture': data URL, 'sentences': text}`` each.
-        **kwargs: See ``gr.HTML``.
+        elem_id: Its id on the page.
     """
-
-    def __init__(self, max_bytes: int, examples: list[dict[str, str]], **kwargs: Any) -> None:
-        super().__init__(
-            value='',
-            html_template=_TEMPLATE,
-            css_template=_CSS,
-            js_on_load=_SCRIPT,
-            limit=max_bytes,
-            limit_text=f'{max_bytes / 2**20:g} MB',
-            problem='',
-            examples=examples,
-            **kwargs,
-        )
+    return gr.HTML(
+        value='',
+        html_template=_TEMPLATE,
+        css_template=_CSS,
+        js_on_load=_SCRIPT,
+        limit=max_bytes,
+        limit_text=f'{max_bytes / 2**20:g} MB',
+        problem='',
+        examples=examples,
+        elem_id=elem_id,
+    )

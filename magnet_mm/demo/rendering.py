@@ -15,13 +15,13 @@ from PIL import Image
 from magnet_mm.apis import ReferringResult
 from magnet_mm.visualization import heat_map, overlay_sentences, printable, sentence_color
 
-MAX_SHOWN = 1024  # pixels of the longer side on the page; the masks keep the image's size
+MIN_SHOWN, MAX_SHOWN = 640, 1024  # longer side on the page; the masks keep the image's size
 
 CSS = """
 .answer img.whole {display: block; margin: 0 auto; max-width: 100%; max-height: 62vh;
-  min-height: min(320px, 40vh); object-fit: contain; border-radius: 8px;}
+  object-fit: contain; border-radius: 8px;}
 .answer .rows {margin-top: 12px; display: grid; gap: 8px;}
-.answer .row {display: grid; grid-template-columns: 14px 1fr 130px 64px; gap: 12px;
+.answer .row {display: grid; grid-template-columns: 14px 1fr 160px 64px; gap: 12px;
   align-items: center; padding: 8px 12px; border: 1px solid var(--border-color-primary);
   border-radius: 8px;}
 .answer .chip {width: 14px; height: 14px; border-radius: 4px;}
@@ -62,7 +62,7 @@ def render_results(image: np.ndarray, results: Sequence[ReferringResult]) -> str
         image: RGB uint8 [H, W, 3].
         results: Results of this image, with masks [H, W].
     """
-    shown = shrink(image)
+    shown = fit_to_page(image)
     size = (shown.shape[1], shown.shape[0])
     masks = [
         cv2.resize(result.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -83,7 +83,7 @@ def render_heat_maps(image: np.ndarray, results: Sequence[ReferringResult]) -> s
         image: RGB uint8 [H, W, 3].
         results: Results of this image, with probability maps [H, W].
     """
-    shown = shrink(image)
+    shown = fit_to_page(image)
     size = (shown.shape[1], shown.shape[0])
     figures = []
     for result in results:
@@ -99,13 +99,15 @@ def render_heat_maps(image: np.ndarray, results: Sequence[ReferringResult]) -> s
     )
 
 
-def shrink(image: np.ndarray) -> np.ndarray:
-    """The image with at most 1024 pixels on its longer side, RGB uint8 [h, w, 3]."""
-    scale = MAX_SHOWN / max(image.shape[:2])
-    if scale >= 1:
+def fit_to_page(image: np.ndarray) -> np.ndarray:
+    """The image with 640 to 1024 pixels on its longer side, RGB uint8 [h, w, 3]."""
+    longer = max(image.shape[:2])
+    scale = min(max(longer, MIN_SHOWN), MAX_SHOWN) / longer
+    if scale == 1:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return cv2.resize(image, (width, height), interpolation=method)
 
 
 def _row(number: int, result: ReferringResult) -> str:
