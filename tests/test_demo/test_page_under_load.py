@@ -2,13 +2,19 @@
 """Many requests at once: none lost, none mixed up, a refusal past the queue, no file left."""
 
 import itertools
+import json
+import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from page_client import ask_all, data_url, httpx, masks_in, noise_picture
+from PIL import Image
 
 from magnet_mm.demo.page import build_page, launch_page
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +110,19 @@ def test_a_full_queue_refuses_politely(blocked_page, browser):
     assert accepted == {
         number: (200, [f'<p>sentence {number}</p>', '']) for number in range(4)
     }  # none of the accepted was lost
+
+
+def test_the_program_of_the_docs(server, tmp_path, monkeypatch, capsys):
+    """The program of docs/demo_page.md gets the answer that the page shows."""
+    (program,) = re.findall(
+        r'```python\n(.*?)```', (ROOT / 'docs/demo_page.md').read_text(), re.DOTALL
+    )
+    assert 'http://127.0.0.1:7860/' in program
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(noise_picture(0)[0]).save('photo.jpg')
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    exec(program.replace('http://127.0.0.1:7860', server.url), {})
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith('data: [')]
+    html, _ = json.loads(line.removeprefix('data: '))
+    assert 'the hat' in html and 'the flag' in html and len(masks_in(html)) == 2
