@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import page_client  # noqa: E402
 
+TIMEOUT = 300_000  # ms; a loaded machine is slow, not wrong
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,10 +51,11 @@ class Server:
             )
 
     def wait(self) -> None:
-        for _ in range(600):
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()[-3000:]
             try:
-                page_client.httpx.get(self.url, trust_env=False, timeout=5)
+                page_client.httpx.get(self.url, trust_env=False, timeout=60)
                 return
             except page_client.httpx.TransportError:
                 time.sleep(0.2)
@@ -86,7 +88,11 @@ def browser():
 
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
-            executable_path=page_client.CHROMIUM, args=page_client.CHROMIUM_OPTIONS
+            executable_path=page_client.CHROMIUM,
+            args=page_client.CHROMIUM_OPTIONS,
+            timeout=TIMEOUT,
         )
-        yield running
+        context = running.new_context()
+        context.set_default_timeout(TIMEOUT)
+        yield context
         running.close()

@@ -68,7 +68,7 @@ def ask_all(url: str, requests: list[tuple[str, str]]) -> list[tuple[int, list[s
 
     async def gather():
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(timeout=300, limits=limits, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=900, limits=limits, trust_env=False) as client:
             return await asyncio.gather(*(ask(client, url, *request) for request in requests))
 
     return asyncio.run(gather())

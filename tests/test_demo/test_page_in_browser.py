@@ -27,7 +27,6 @@ SHOWN = """image => {
 @pytest.fixture
 def page(server, browser):
     page = browser.new_page()
-    page.set_default_timeout(60000)
     page.problems = []
     page.on('pageerror', lambda error: page.problems.append(str(error)))
     page.addresses = []
