@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -64,14 +65,15 @@ async def ask(client, url: str, picture: str, text: str) -> tuple[int, list[str]
 
 
 def ask_all(url: str, requests: list[tuple[str, str]]) -> list[tuple[int, list[str] | None]]:
-    """All requests at once."""
+    """All requests at once, in a thread of their own (Playwright runs a loop in this one)."""
 
     async def gather():
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(timeout=900, limits=limits, trust_env=False) as client:
             return await asyncio.gather(*(ask(client, url, *request) for request in requests))
 
-    return asyncio.run(gather())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, gather()).result()
 
 
 def require_chromium() -> None:

@@ -53,9 +53,14 @@ def test_files_and_large_bodies_are_refused(server):
         response = client.post(f'{server.url}/gradio_api/call/segment', json=large)
         assert response.status_code == 413 and 'too large' in response.text
         endless = (b'x' * 2**16 for _ in range(1000))
-        with pytest.raises(httpx.TransportError):
-            client.post(f'{server.url}/gradio_api/call/segment', content=endless).raise_for_status()
-            raise httpx.WriteError('answered with success')
+        try:
+            status = client.post(
+                f'{server.url}/gradio_api/call/segment', content=endless
+            ).status_code
+        except httpx.TransportError:
+            status = 'cut off'
+        assert status in (400, 413, 'cut off')
+        assert len(list(endless)) > 500  # most of it was never sent
     assert server.files() == before
     answers = ask_all(server.url, [(data_url(noise_picture(0)[1]), 'red')])
     assert answers[0][0] == 200  # and it goes on serving
@@ -88,9 +93,8 @@ def test_a_full_queue_refuses_politely(blocked_page, browser):
         accepted[number] = ask_all(url, [('', f'sentence {number}')])[0]
 
     def waiting():
-        return httpx.get(f'{url}/gradio_api/queue/status', trust_env=False, timeout=60).json()[
-            'queue_size'
-        ]
+        status = httpx.get(f'{url}/gradio_api/queue/status', trust_env=False, timeout=60)
+        return status.json()['queue_size']
 
     for number in range(4):  # one is answered, three wait
         threads.append(threading.Thread(target=ask_one, args=(number,)))
