@@ -27,9 +27,10 @@ POSITION_WORDS = {
     'corner, side, edge': r'corners?|sides?|edges?',
     'above': r'above|over|on top of',
     'below': r'below|under|underneath|beneath',
-    'in front': r'front|foreground|nearest|closest|closer',
-    'behind': r'behind|back|background|furthest|farthest',
-    'next to': r'next to|beside|besides|near|adjacent|close to',
+    'in front': r'front|foreground',
+    'behind': r'behind|back|background',
+    'next to, near': r'next to|besides?|adjacent|near(est|er|by)?|close(st|r)?( to)?',
+    'far': r'far|furthest|farthest|distant',
     'between': r'between|in between',
     'counted': r'first|second|third|fourth|fifth|1st|2nd|3rd|4th|5th|last',
 }

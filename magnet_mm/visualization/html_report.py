@@ -89,10 +89,10 @@ def write_report(
             *(
                 dict(
                     title=name,
-                    svg=Markup(plots.group_bars(bars, overall, unit)),
+                    svg=Markup(plots.group_bars(bars, overall)),
                     rows=_group_rows(bars),
                 )
-                for name, unit, bars in breakdowns
+                for name, bars in breakdowns
             ),
         ],
         galleries=[
@@ -113,9 +113,7 @@ def write_report(
     page.write_text(environment.get_template('report.html').render(context), encoding='utf-8')
     numbers = {key: context[key] for key in ('title', 'names', 'count', 'images', 'scores')}
     numbers['pairs'] = context['pairs']
-    numbers['groups'] = {
-        n: [[asdict(b) for b in bars] for bars in runs] for n, _, runs in breakdowns
-    }
+    numbers['groups'] = {n: [[asdict(b) for b in bars] for bars in runs] for n, runs in breakdowns}
     (out_dir / 'report.json').write_text(json.dumps(numbers, indent=2) + '\n', encoding='utf-8')
     return page
 
@@ -155,23 +153,23 @@ def _score_rows(runs: Sequence[Sequence[Item]], resampled: np.ndarray) -> list[d
 
 def _breakdowns(
     source: ItemSource, runs: Sequence[Sequence[Item]], images: Sequence[Hashable]
-) -> list[tuple[str, str, list[list[plots.GroupBar]]]]:
-    """Title, axis label and bars (run by run) of every way to group the items."""
+) -> list[tuple[str, list[list[plots.GroupBar]]]]:
+    """Title and bars (run by run) of every way to group the items."""
     sizes = {item_key(item): groups.size_group(source.relative_size(item)) for item in runs[0]}
-    ways: list[tuple[str, str, Callable, Sequence[str]]] = [
-        ('Sentence length', 'words', lambda i: groups.length_group(i['expression']),
+    ways: list[tuple[str, Callable, Sequence[str]]] = [
+        ('Sentence length (words)', lambda i: groups.length_group(i['expression']),
          groups.LENGTH_ORDER),
-        ('Object size', 'share of the image (%)', lambda i: sizes[item_key(i)], groups.SIZE_ORDER),
-        ('Sentence kind', 'kind', lambda i: i.get('kind') and printable(i['kind'])[:30], ()),
-        ('Position words', 'the sentence says',
-         lambda i: groups.position_groups(i['expression']), groups.POSITION_ORDER),
+        ('Position words (in the sentence)', lambda i: groups.position_groups(i['expression']),
+         groups.POSITION_ORDER),
+        ('Object size (share of the image, %)', lambda i: sizes[item_key(i)], groups.SIZE_ORDER),
+        ('Kind of sentence', lambda i: i.get('kind') and printable(str(i['kind']))[:30], ()),
     ]  # fmt: skip
     result = []
-    for title, unit, groups_of, order in ways:
+    for title, groups_of, order in ways:
         found = groups.group_indices(runs[0], groups_of, order)
         if found:
             bars = [_bars(run, found, images) for run in runs]
-            result.append((title, unit, bars))
+            result.append((title, bars))
     return result
 
 

@@ -118,7 +118,7 @@ def draw_panels(
     width = image.shape[1]
 
     columns = [
-        np.concatenate([_text_bar(title, width, LABEL_SIZE), panel]) if titles else panel
+        np.concatenate([text_bar(title, width, LABEL_SIZE), panel]) if titles else panel
         for title, panel in panels
     ]
     gap = np.full((columns[0].shape[0], GAP, 3), 255, dtype=np.uint8)
@@ -127,7 +127,7 @@ def draw_panels(
     if titles and expression is not None:
         sentence = printable(expression)
         caption = f'\N{LEFT DOUBLE QUOTATION MARK}{sentence}\N{RIGHT DOUBLE QUOTATION MARK}'
-        bar = _text_bar(caption if sentence else '(blank sentence)', drawn.shape[1], TEXT_SIZE)
+        bar = text_bar(caption if sentence else '(blank sentence)', drawn.shape[1], TEXT_SIZE)
         drawn = np.concatenate([bar, drawn])
     return drawn
 
@@ -224,7 +224,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def _text_bar(text: str, width: int, size: int) -> np.ndarray:
+def text_bar(text: str, width: int, size: int) -> np.ndarray:
     """A white bar [h, width, 3] with the text on as many lines as it needs."""
     font = _font(size)
     lines = _wrap(text, font, width - GAP)

@@ -89,13 +89,12 @@ def precision_curve(runs: Sequence[np.ndarray]) -> str:
         return _svg(figure)
 
 
-def group_bars(runs: Sequence[Sequence[GroupBar]], overall: Sequence[float], label: str) -> str:
+def group_bars(runs: Sequence[Sequence[GroupBar]], overall: Sequence[float]) -> str:
     """oIoU per group with 95 % intervals; a dashed line is the oIoU over all items.
 
     Args:
         runs: For each run its groups; the runs have the same groups in the same order.
         overall: oIoU of each run in percent.
-        label: What the groups are, with their unit.
     """
     groups = len(runs[0])
     height = 0.9 + groups * (0.3 if len(runs) == 1 else 0.44)
@@ -120,7 +119,7 @@ def group_bars(runs: Sequence[Sequence[GroupBar]], overall: Sequence[float], lab
             axes.text(101, row, f'{bar.count:,}', va='center', ha='left', fontsize=9)
         axes.text(101, -0.85, 'items', va='center', ha='left', fontsize=9)
         axes.set_yticks(range(groups), [bar.name for bar in runs[0]])
-        axes.set(xlabel='oIoU (%), line: 95 % interval, dashed: all items', ylabel=label)
+        axes.set(xlabel='oIoU (%), line: 95 % interval, dashed: all items')
         axes.set(xlim=(0, 100), ylim=(groups - 0.4, -0.6))
         axes.tick_params(axis='y', length=0)
         _legend(axes, len(runs), outside=True)
