@@ -26,7 +26,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
-    package_data={'magnet_mm': ['datasets/vocabularies/*/*']},
+    package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'visualization/templates/*']},
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
     # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
     # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).

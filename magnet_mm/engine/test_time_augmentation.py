@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,5 +58,5 @@ def _scaled(resize: dict, scale: float) -> dict[str, Any]:
     sides = (size, size) if isinstance(size, int) else size
     return dict(
         copy.deepcopy(resize),
-        scale=tuple(max(GRID, GRID * round(scale * side / GRID)) for side in sides),
+        scale=tuple(max(GRID, GRID * math.floor(scale * side / GRID + 0.5)) for side in sides),
     )

@@ -32,7 +32,7 @@ from .panels import GROUND_TRUTH_COLOR, PREDICTION_COLOR, draw_mask, fit_panel, 
 SHOWN = 20
 _PANEL = 320  # pixels
 _JPEG_QUALITY = 85
-_SECOND_COLOR = (0, 114, 178)  # Okabe-Ito blue: the prediction of run B
+_RUN_COLORS = ((0, 114, 178), (230, 159, 0))  # Okabe-Ito blue and orange, as in the diagrams
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,7 @@ def write_report(
                 for name, bars in breakdowns
             ),
         ],
-        galleries=[
-            *(_changed(source, pairs, shown) if pairs else []),
-            *_extremes(source, items, shown),
-        ],
+        galleries=_changed(source, pairs, shown) if pairs else _extremes(source, items, shown),
     )
     environment = Environment(
         loader=PackageLoader('magnet_mm.visualization'),
@@ -260,7 +257,7 @@ def _card(source: ItemSource, versions: Sequence[Item]) -> dict[str, Any]:
     ]
     for place, version in enumerate(versions):
         name = 'prediction' if len(versions) == 1 else plots.RUN_NAMES[place]
-        color = (PREDICTION_COLOR, _SECOND_COLOR)[place]
+        color = PREDICTION_COLOR if len(versions) == 1 else _RUN_COLORS[place]
         mask = draw_mask(image, decode_mask(version['prediction']), color)
         panels.append((f'{name}, IoU {100 * item_iou(version):.1f} %', mask))
     return dict(

@@ -23,6 +23,8 @@ RUN_COLORS = ('#2f86c9', '#e69f00')  # Okabe-Ito blue, lightened for dark pages,
 RUN_NAMES = ('A', 'B')
 _INK = '#010203'  # becomes currentColor
 _WIDTH = 6.2  # inches
+_TALL = 4.6
+_METADATA = ('Creator', 'Date', 'Format', 'Type')  # matplotlib's, left out
 _STYLE = {
     'axes.edgecolor': _INK,
     'axes.labelcolor': _INK,
@@ -128,7 +130,7 @@ def group_bars(runs: Sequence[Sequence[GroupBar]], overall: Sequence[float]) -> 
 
 def iou_scatter(first: np.ndarray, second: np.ndarray) -> str:
     """IoU of every item under run A (x) and run B (y)."""
-    with _diagram(4.6) as (figure, axes):
+    with _diagram(_TALL) as (figure, axes):
         axes.plot([0, 100], [0, 100], color=_INK, linewidth=0.8, linestyle='--')
         better = second > first
         # dots as one picture inside the SVG: thousands of them would make the page slow
@@ -150,7 +152,7 @@ def iou_scatter(first: np.ndarray, second: np.ndarray) -> str:
 
 def gain_histogram(gains: np.ndarray) -> str:
     """Number of items per change of IoU, bins of 10 points, the middle one -5 to 5."""
-    with _diagram() as (figure, axes):
+    with _diagram(_TALL) as (figure, axes):
         edges = np.linspace(-105, 105, 22)
         counts, _ = np.histogram(100 * gains, edges)
         centres = (edges[:-1] + edges[1:]) / 2
@@ -184,6 +186,6 @@ def _legend(axes: Axes, runs: int, outside: bool = False) -> None:
 def _svg(figure: Figure) -> str:
     """The figure as an ``<svg>`` element for an HTML page."""
     file = io.StringIO()
-    figure.savefig(file, format='svg', dpi=150, metadata={'Date': None, 'Creator': None})
+    figure.savefig(file, format='svg', dpi=150, metadata=dict.fromkeys(_METADATA))
     text = file.getvalue()
     return text[text.index('<svg') :].replace(_INK, 'currentColor')
