@@ -44,7 +44,7 @@ class ConstantScore(BaseMetric):
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('refshapes') / 'data'
-    write_refshapes(root, 0, dict(train=3, val=2, testA=1, testB=1))
+    write_refshapes(root, 0, dict(train=6, val=3, testA=1, testB=1))
     return root
 
 
