@@ -1,6 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """What every run shares. "our choice" marks values that no paper prescribes."""
 
+_base_ = './tta.py'
+
 default_scope = 'mmseg'
 custom_imports = dict(imports=['magnet_mm'], allow_failed_imports=False)
 
@@ -25,7 +27,8 @@ default_hooks = dict(
         rule='greater',  # mmengine cannot tell the direction of oIoU from its name
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),  # the visit number of VisitSampler
-    visualization=dict(type='SegVisualizationHook'),  # draws with tools/test.py --show-dir
+    # val_samples.png after every validation; draws tests with tools/test.py --show-dir
+    visualization=dict(type='ReferringVisualizationHook', val_samples=8),  # our choice
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
     safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
     resume=dict(type='ResumeHook'),  # passes over damaged files, repeats a cut-off validation
@@ -37,7 +40,7 @@ default_hooks = dict(
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='ReferringVisualizer', vis_backends=vis_backends, name='visualizer')
 
-log_processor = dict(by_epoch=True)
+log_processor = dict(type='MemoryLogProcessor', by_epoch=True)  # memory without CUDA too
 log_level = 'INFO'
 load_from = None
 resume = False

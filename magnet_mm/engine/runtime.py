@@ -12,6 +12,7 @@ import torch.distributed as torch_distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from magnet_mm.engine.test_time_augmentation import multi_scale_pipeline
 from magnet_mm.errors import CheckpointError, ConfigError
 
 _SYNCHRONISED_NORMS = ('SyncBN', 'MMSyncBN')
@@ -127,18 +128,23 @@ def draw_predictions(cfg: Config, show: bool, save_dir: str | None, wait_time: f
 
 
 def enable_test_time_augmentation(cfg: Config) -> None:
-    """Wrap the model in the config's ``tta_model`` and use its ``tta_pipeline``, in place.
+    """Wrap the model in the config's ``tta_model`` (``--tta``), in place.
+
+    The pipeline is ``tta_pipeline`` where the config has one; else the test pipeline at every one
+    of ``tta_scales``, so that image size and tokenizer stand in one place.
 
     Raises:
-        ConfigError: If the config has not both.
+        ConfigError: If the config has no ``tta_model``, or neither pipeline nor scales that fit.
     """
-    absent = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
-    if absent:
+    if cfg.get('tta_model') is None or not (cfg.get('tta_pipeline') or cfg.get('tta_scales')):
         raise ConfigError(
-            f'--tta needs {" and ".join(absent)} in the config. The published protocol tests '
-            'without augmentation, so the shipped configs have none.'
+            '--tta needs tta_model and tta_scales (or tta_pipeline) in the config; '
+            'configs/_base_/tta.py has them.'
         )
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    dataset = cfg.test_dataloader.dataset
+    dataset.pipeline = cfg.get('tta_pipeline') or multi_scale_pipeline(
+        dataset.pipeline, cfg.tta_scales
+    )
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
 

@@ -121,7 +121,7 @@ def test_checkpoint_to_test(tmp_path):
 
 def test_test_time_augmentation():
     cfg = config(test_dataloader=dict(dataset=dict(pipeline=['plain'])))
-    with pytest.raises(ConfigError, match='tta_model and tta_pipeline'):
+    with pytest.raises(ConfigError, match='tta_model and tta_scales'):
         runtime.enable_test_time_augmentation(cfg)
     cfg.tta_model = dict(type='T')
     cfg.tta_pipeline = ['augmented']

@@ -16,6 +16,7 @@ from pathlib import Path
 import mmseg
 import pytest
 import torch
+from magnet_mm.models.text.pretrained_bert import read_bert_weights
 from mmengine.model import BaseModule, initialize
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmseg.apis import init_model
@@ -26,7 +27,6 @@ from magnet_mm.engine import safe_loading
 from magnet_mm.engine.safe_loading import weights_only_loading
 from magnet_mm.errors import CheckpointError, DataError
 from magnet_mm.evaluation import read_items
-from magnet_mm.models.text.pretrained_bert import read_bert_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWIN = dict(
