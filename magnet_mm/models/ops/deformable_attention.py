@@ -3,7 +3,8 @@
 
 On CUDA mmcv's kernel is used where mmcv was built with it. Everywhere else the four bilinear
 corners of all sampling points are gathered and weighted in one ``embedding_bag``, which needs no
-``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does.
+``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does. Exported graphs take
+``grid_sample`` nevertheless: ONNX has that operation, and neither of the others.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ def deformable_attention(
     Returns:
         ``[B, Q, heads * d]``.
     """
+    if _is_exporting():
+        return grid_sample_deformable_attention(
+            value, spatial_shapes, sampling_locations, attention_weights
+        )
     if value.is_cuda and _mmcv_has_cuda_kernel():
         shapes = torch.tensor(spatial_shapes, device=value.device)
         starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]])
@@ -66,6 +71,39 @@ def deformable_attention(
         )
         return out.to(value.dtype)
     return gather_deformable_attention(value, spatial_shapes, sampling_locations, attention_weights)
+
+
+def _is_exporting() -> bool:
+    """Whether the operations are being recorded by ``torch.export`` or ``torch.jit.trace``."""
+    recording = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7 and later
+    return torch.jit.is_tracing() or (recording is not None and recording())
+
+
+def grid_sample_deformable_attention(
+    value: Tensor,
+    spatial_shapes: Sequence[tuple[int, int]],
+    sampling_locations: Tensor,
+    attention_weights: Tensor,
+) -> Tensor:
+    """The same as :func:`deformable_attention`, in operations that ONNX has."""
+    heads, channels = value.shape[2:]
+    queries = sampling_locations.shape[1]
+    maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # [B * heads, d, S]
+    grid = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # [B * heads, Q, levels ..]
+    weights = attention_weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B * heads, 1, Q ..]
+    sums, start = [], 0
+    for level, (height, width) in enumerate(spatial_shapes):
+        sampled = F.grid_sample(
+            maps[:, :, start : start + height * width].unflatten(2, (height, width)),
+            grid[:, :, level],
+            mode='bilinear',
+            padding_mode='zeros',
+            align_corners=False,
+        )  # [B * heads, d, Q, points]
+        sums.append((sampled * weights[:, :, :, level]).sum(-1))
+        start += height * width
+    out = torch.stack(sums).sum(0)
+    return out.unflatten(0, (-1, heads)).flatten(1, 2).transpose(1, 2)
 
 
 def gather_deformable_attention(
