@@ -58,7 +58,9 @@ class ExportMetadata:
     torch_version: str = torch.__version__
 
     @classmethod
-    def from_config(cls, config: Config, config_name: str, checkpoint: str, channels: int) -> ExportMetadata:
+    def from_config(
+        cls, config: Config, config_name: str, checkpoint: str, channels: int
+    ) -> ExportMetadata:
         """Read the values off the test pipeline and the data preprocessor of a config.
 
         Raises:
@@ -69,8 +71,8 @@ class ExportMetadata:
         absent = [name for name in ('Resize', 'TokenizeExpression') if name not in steps]
         if absent:
             raise ConfigError(
-                f"{config_name}: the test pipeline has no {' and no '.join(absent)}; the exported "
-                "file would not say how to prepare its inputs."
+                f'{config_name}: the test pipeline has no {" and no ".join(absent)}; the exported '
+                'file would not say how to prepare its inputs.'
             )
         resize = steps['Resize']
         if resize.get('keep_ratio', False) or resize.get('scale') is None:

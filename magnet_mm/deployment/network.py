@@ -91,13 +91,16 @@ def load_network(
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
     weights = loaded.get('state_dict', loaded) if isinstance(loaded, Mapping) else None
     if not isinstance(weights, Mapping):
-        raise CheckpointError(f'{checkpoint} holds no state dict; give a .pth file of tools/train.py.')
+        raise CheckpointError(
+            f'{checkpoint} holds no state dict; give a .pth file of tools/train.py.'
+        )
     weights = {str(key).removeprefix('module.'): value for key, value in weights.items()}
     problems = compare_state_dicts(segmentor.state_dict(), weights, (TRAINING_ONLY,))
     if problems:
         raise CheckpointError(
-            f'{checkpoint} does not fit the model of the config:\n' + '\n'.join(problems) +
-            '\nGive the config that it was trained with; released checkpoints are converted first '
+            f'{checkpoint} does not fit the model of the config:\n'
+            + '\n'.join(problems)
+            + '\nGive the config that it was trained with; released checkpoints are converted first '
             '(tools/model_converters).'
         )
     segmentor.load_state_dict(weights, strict=False)

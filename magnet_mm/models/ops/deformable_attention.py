@@ -86,8 +86,7 @@ def grid_sample_deformable_attention(
     attention_weights: Tensor,
 ) -> Tensor:
     """The same as :func:`deformable_attention`, in operations that ONNX has."""
-    heads, channels = value.shape[2:]
-    queries = sampling_locations.shape[1]
+    heads = value.shape[2]
     maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # [B * heads, d, S]
     grid = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # [B * heads, Q, levels ..]
     weights = attention_weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B * heads, 1, Q ..]
