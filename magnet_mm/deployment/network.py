@@ -100,7 +100,7 @@ def load_network(
         raise CheckpointError(
             f'{checkpoint} does not fit the model of the config:\n'
             + '\n'.join(problems)
-            + '\nGive the config that it was trained with; released checkpoints are converted first '
+            + '\nGive the config it was trained with; released checkpoints are converted first '
             '(tools/model_converters).'
         )
     segmentor.load_state_dict(weights, strict=False)
