@@ -19,6 +19,8 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from magnet_mm.models.ops.sampled_attention import grid_sample_deformable_attention, is_exporting
+
 
 @functools.cache
 def _mmcv_has_cuda_kernel() -> bool:
@@ -53,7 +55,7 @@ def deformable_attention(
     Returns:
         ``[B, Q, heads * d]``.
     """
-    if _is_exporting():
+    if is_exporting():
         return grid_sample_deformable_attention(
             value, spatial_shapes, sampling_locations, attention_weights
         )
@@ -71,38 +73,6 @@ def deformable_attention(
         )
         return out.to(value.dtype)
     return gather_deformable_attention(value, spatial_shapes, sampling_locations, attention_weights)
-
-
-def _is_exporting() -> bool:
-    """Whether the operations are being recorded by ``torch.export`` or ``torch.jit.trace``."""
-    recording = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7 and later
-    return torch.jit.is_tracing() or (recording is not None and recording())
-
-
-def grid_sample_deformable_attention(
-    value: Tensor,
-    spatial_shapes: Sequence[tuple[int, int]],
-    sampling_locations: Tensor,
-    attention_weights: Tensor,
-) -> Tensor:
-    """The same as :func:`deformable_attention`, in operations that ONNX has."""
-    heads = value.shape[2]
-    maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # [B * heads, d, S]
-    grid = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # [B * heads, Q, levels ..]
-    weights = attention_weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B * heads, 1, Q ..]
-    sums, start = [], 0
-    for level, (height, width) in enumerate(spatial_shapes):
-        sampled = F.grid_sample(
-            maps[:, :, start : start + height * width].unflatten(2, (height, width)),
-            grid[:, :, level],
-            mode='bilinear',
-            padding_mode='zeros',
-            align_corners=False,
-        )  # [B * heads, d, Q, points]
-        sums.append((sampled * weights[:, :, :, level]).sum(-1))
-        start += height * width
-    out = torch.stack(sums).sum(0)
-    return out.unflatten(0, (-1, heads)).flatten(1, 2).transpose(1, 2)
 
 
 def gather_deformable_attention(
