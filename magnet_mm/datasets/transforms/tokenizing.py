@@ -1,9 +1,10 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Turns the referring expression into BERT WordPiece token ids."""
+"""Turns the referring expression into token ids: BERT's WordPiece, or another encoder's."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def resolve_tokenizer_path(name: str) -> str:
 
 @functools.cache
 def load_tokenizer(name: str) -> Any:
-    """The fast BERT tokenizer of that name, loaded once per process.
+    """The fast tokenizer of that name, loaded once per process.
+
+    BERT's WordPiece, unless the directory's `tokenizer_config.json` names another class.
 
     Args:
         name (str): See :func:`resolve_tokenizer_path`.
@@ -63,15 +66,23 @@ def load_tokenizer(name: str) -> Any:
     path = resolve_tokenizer_path(name)
     try:
         directory = path if os.path.isdir(path) else _from_hub(path)
-        from transformers import BertTokenizerFast  # slow to import, only needed here
+        import transformers  # slow to import, only needed here
 
-        tokenizer = BertTokenizerFast.from_pretrained(directory)
+        kind = 'BertTokenizerFast' if _is_bert(directory) else 'AutoTokenizer'
+        tokenizer = getattr(transformers, kind).from_pretrained(directory)
     except Exception as error:  # hub, file and format errors of several libraries
         raise ConfigError(_not_loadable(name, f'{type(error).__name__}: {error}')) from error
     # transformers >= 5 makes a tokenizer of the special tokens alone where it finds no vocabulary
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
         raise ConfigError(_not_loadable(name, 'no vocabulary was found'))
     return tokenizer
+
+
+def _is_bert(directory: str) -> bool:
+    """Whether the tokenizer's own settings leave it at BERT's; `AutoTokenizer` reads the others."""
+    settings = Path(directory) / 'tokenizer_config.json'
+    named = json.loads(settings.read_text('utf-8')) if settings.is_file() else {}
+    return str(named.get('tokenizer_class') or 'Bert').startswith('Bert')
 
 
 def _from_hub(name: str) -> str:
@@ -83,7 +94,14 @@ def _from_hub(name: str) -> str:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    patterns = [*VOCABULARY_FILES, 'tokenizer_config.json', 'special_tokens_map.json']
+    patterns = [
+        *VOCABULARY_FILES,
+        'tokenizer_config.json',
+        'special_tokens_map.json',
+        'config.json',  # AutoTokenizer reads the architecture there
+        'vocab.json',  # RoBERTa
+        'merges.txt',
+    ]
     try:
         cached = snapshot_download(name, allow_patterns=patterns, local_files_only=True)
         if any(os.path.isfile(os.path.join(cached, file)) for file in VOCABULARY_FILES):
@@ -103,7 +121,7 @@ def _not_loadable(name: str, reason: str) -> str:
 
 @TRANSFORMS.register_module()
 class TokenizeExpression(BaseTransform):
-    """Tokenizes `expression` to `[CLS] ... [SEP]`, truncated and zero padded.
+    """Tokenizes `expression` to `[CLS] ... [SEP]`, truncated and padded on the right.
 
     The tokenizer is loaded at first use, or by `prepare()`, which the dataset calls before
     workers are forked; all transforms of a process share it.
@@ -147,7 +165,8 @@ class TokenizeExpression(BaseTransform):
             expression, truncation=True, max_length=self.max_tokens
         )
         ids = encoded['input_ids']
-        results['input_ids'] = np.zeros(self.max_tokens, dtype=np.int64)
+        padding = load_tokenizer(self.tokenizer).pad_token_id  # 0 in BERT's vocabularies
+        results['input_ids'] = np.full(self.max_tokens, padding, dtype=np.int64)
         results['input_ids'][: len(ids)] = ids
         results['attention_mask'] = np.zeros(self.max_tokens, dtype=np.int64)
         results['attention_mask'][: len(ids)] = 1

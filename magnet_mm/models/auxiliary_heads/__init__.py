@@ -3,5 +3,6 @@
 
 from magnet_mm.models.auxiliary_heads.alignment_head import AlignmentHead
 from magnet_mm.models.auxiliary_heads.mask_grounding_head import MaskGroundingHead
+from magnet_mm.models.auxiliary_heads.pixel_contrast_head import PixelContrastHead
 
-__all__ = ['AlignmentHead', 'MaskGroundingHead']
+__all__ = ['AlignmentHead', 'MaskGroundingHead', 'PixelContrastHead']

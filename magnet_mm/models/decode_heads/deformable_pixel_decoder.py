@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import cell_centres, deformable_attention
+from magnet_mm.models.ops import cell_centres, deformable_attention, sine_position
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
@@ -65,6 +66,19 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             positional_encoding=dict(num_feats=channels // 2, normalize=True),
         )
 
+    def init_weights(self) -> None:
+        """Initialise as mmdet does, but let fewer than four heads look around too.
+
+        mmdet gives every head one direction, in which its points lie in a row: a single head would
+        look to the right of each position and never at it. There the points of a head take
+        different directions, one cell away (our choice).
+        """
+        super().init_weights()
+        for layer in self.encoder.layers:
+            attention = layer.self_attn
+            if attention.num_heads < 4:
+                _look_around(attention)
+
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Encode all levels jointly.
 
@@ -105,8 +119,17 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
 
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
-        no_padding = torch.zeros(1, *shape, dtype=torch.bool, device=like.device)
-        return self.postional_encoding(no_padding)[0].flatten(1).T.to(like.dtype)
+        return sine_position(self.postional_encoding, shape, like)
+
+
+def _look_around(attention: nn.Module) -> None:
+    """Start the points of all heads on a circle of one cell around the query."""
+    heads, points = attention.num_heads, attention.num_points
+    turn = torch.arange(points)[:, None] / points + torch.arange(heads) / (points * heads)
+    angle = 2 * math.pi * turn.T  # [heads, points]
+    offsets = torch.stack([angle.cos(), angle.sin()], -1).unsqueeze(1)
+    bias = offsets.expand(-1, attention.num_levels, -1, -1).reshape(-1)
+    attention.sampling_offsets.bias.data.copy_(bias)
 
 
 def _self_attention(

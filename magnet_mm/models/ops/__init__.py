@@ -3,5 +3,6 @@
 
 from magnet_mm.models.ops.deformable_attention import deformable_attention
 from magnet_mm.models.ops.grid import cell_centres
+from magnet_mm.models.ops.position import sine_position
 
-__all__ = ['cell_centres', 'deformable_attention']
+__all__ = ['cell_centres', 'deformable_attention', 'sine_position']

@@ -21,8 +21,9 @@ class ReferringSegmentor(EncoderDecoder):
 
     The arguments are those of mmseg's ``EncoderDecoder``; ``backbone`` is a
     :class:`CrossModalEncoder`. Channel numbers are not repeated in configs: the decode head is
-    given ``in_channels``, and an auxiliary head the numbers it lists in ``derived_arguments``
-    (out of ``visual_channels``, ``text_channels``, ``vocabulary_size``, ``pixel_channels``).
+    given ``in_channels``, and every head the numbers it lists in ``derived_arguments`` (out of
+    ``visual_channels``, ``text_channels``, ``vocabulary_size`` and, for auxiliary heads,
+    ``pixel_channels``).
 
     An auxiliary head with a method ``corrupt_text(input_ids, attention_mask) ->
     (input_ids, word_targets)`` changes the sentence in training, before the text encoder reads it.
@@ -30,7 +31,8 @@ class ReferringSegmentor(EncoderDecoder):
     does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
 
     Raises:
-        ConfigError: for a ``neck``, sliding-window testing, or two heads that corrupt the sentence.
+        ConfigError: for a ``neck``, sliding-window testing, two heads that corrupt the sentence, or
+            a head that asks for what encoder or decode head do not have.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -48,7 +50,7 @@ class ReferringSegmentor(EncoderDecoder):
 
     def _init_decode_head(self, decode_head: dict) -> None:
         super()._init_decode_head(
-            dict(decode_head, in_channels=list(self.backbone.visual_channels))
+            dict(self._complete(decode_head), in_channels=list(self.backbone.visual_channels))
         )
 
     def _init_auxiliary_head(self, auxiliary_head: list[dict] | dict | None) -> None:
@@ -64,14 +66,21 @@ class ReferringSegmentor(EncoderDecoder):
             )
 
     def _complete(self, head: dict) -> dict:
-        """Fill the channel numbers that an auxiliary head asks for into its config."""
+        """Fill the channel numbers that a head asks for into its config."""
         known = dict(
             visual_channels=self.backbone.visual_channels,
             text_channels=self.backbone.text_channels,
             vocabulary_size=self.backbone.vocabulary_size,
-            pixel_channels=getattr(self.decode_head, 'pixel_channels', None),
+            pixel_channels=getattr(getattr(self, 'decode_head', None), 'pixel_channels', None),
         )
         wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
+        width = self.backbone.text.word_embedding.shape[1]
+        if 'vocabulary_size' in wanted and width != self.backbone.text_channels:
+            raise ConfigError(
+                f'{head["type"]} ties its output to the word embedding, whose width {width} is not '
+                f"the text encoder's {self.backbone.text_channels}. Name a text encoder where they "
+                'are equal.'
+            )
         for name in wanted:
             if known[name] is None:
                 raise ConfigError(

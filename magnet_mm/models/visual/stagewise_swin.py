@@ -7,6 +7,9 @@ channels-last maps ``[B, H, W, C]``:
 - ``embed(images [B, 3, H, W])``: input of stage 0,
 - ``stage(i, x)``: ``V_i``, where fusion happens,
 - ``downsample(i, v)``: input of stage ``i + 1``.
+
+A backbone with ``stagewise = False`` cannot let language in: its ``embed`` gives all finished maps,
+``stage(i, maps)`` picks one, and ``downsample`` is not called.
 """
 
 from __future__ import annotations
