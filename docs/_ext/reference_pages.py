@@ -76,7 +76,7 @@ def components_page() -> str:
         '# Components',
         '',
         'What a config can name with `type=...`. Generated from the docstrings. `[P]` means that',
-        'a value comes from the paper, `[C]` from the released code; everything else is our choice.',
+        'a value comes from the paper, `[C]` from the released code; the rest is our choice.',
         '',
     ]
     for section, components in sorted(sections.items()):
