@@ -54,6 +54,12 @@ class Block:
         """Whether the page gives a reason not to check the block."""
         return bool(self.comments.get('not run'))
 
+    @property
+    def file(self) -> str | None:
+        """The file that a first line like ``# configs/mine.py`` says the block is."""
+        name = re.match(r'# ([\w./+-]+\.py)\n', self.code)
+        return name[1] if name else None
+
     def __str__(self) -> str:
         return f'{self.page}:{self.line}'
 

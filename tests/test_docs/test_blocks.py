@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import subprocess
@@ -59,6 +60,7 @@ def test_python_blocks_run(python_page, checkout, make_placeholders):
 
 def _run_page(page, checkout: Path, sender) -> None:
     os.chdir(checkout)
+    sys.path.insert(0, str(checkout))
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     # What every block may use: a batch for the small RefShapes models.
@@ -71,8 +73,8 @@ def _run_page(page, checkout: Path, sender) -> None:
     block = page[0]
     try:
         for block in page:
-            if block.code.lstrip().startswith('_base_'):
-                _read_config(block, checkout)
+            if block.file or block.code.lstrip().startswith('_base_'):
+                _use_file(block, checkout)
                 continue
             exec(compile(block.comments.get('setup', ''), f'{block} setup', 'exec'), names)
             exec(compile('\n' * block.line + block.code, block.page, 'exec'), names)
@@ -82,15 +84,18 @@ def _run_page(page, checkout: Path, sender) -> None:
         sender.send(None)
 
 
-def _read_config(block, checkout: Path) -> None:
-    """A block that starts with ``_base_`` is a config file in ``configs/``."""
+def _use_file(block, checkout: Path) -> None:
+    """Write a block that is a file; read it as a config, or else import it."""
     from mmengine.config import Config
 
-    path = checkout / 'configs' / f'block_at_line_{block.line}.py'
+    name = block.file or f'configs/block_at_line_{block.line}.py'
+    path = checkout / name
+    assert not path.is_symlink(), f'{block} would replace {name}'
     path.write_text(block.code, encoding='utf-8')
-    config = Config.fromfile(str(path))
-    path.unlink()
-    assert config.to_dict()
+    if name.startswith('configs/'):
+        assert Config.fromfile(str(path)).to_dict()
+    else:
+        importlib.import_module(path.stem)
 
 
 @pytest.mark.slow
