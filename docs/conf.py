@@ -20,11 +20,9 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
     'reference_pages',  # docs/_ext: the generated part of the reference
-    'page_list',  # docs/_ext: lists pages that no table of contents names
+    'page_list',  # docs/_ext: fits the index to the pages that are there
 ]
 exclude_patterns = ['_build', 'examples']
-# The index names pages with a glob, so that a page may be absent.
-suppress_warnings = ['toc.empty_glob']
 
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
 myst_heading_anchors = 4
