@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -24,6 +25,15 @@ def test_a_reason_or_a_setup_belongs_to_the_next_block(markdown_blocks):
     assert first.skipped and first.comments['not run'] == 'needs 8 GPUs'
     assert second.comments == {'setup': 'a = 1\nb = 2'} and second.code == 'assert a + b == 3\n'
     assert not third.skipped
+
+
+def test_weights_are_those_of_small_models():
+    code = "a = load('magnet_swinb_refcoco', 'magnet_swinb_refcoco.pth')"
+    assert (
+        _with_small_models(code) == "a = load('magnet_tiny_refshapes', 'magnet_swinb_refcoco.pth')"
+    )
+    code = "load_config('configs/lavt-mg_r101_refcoco.py')  # no weights"
+    assert _with_small_models(code) == code
 
 
 def test_every_reason_says_something(blocks):
@@ -77,11 +87,20 @@ def _run_page(page, checkout: Path, sender) -> None:
                 _use_file(block, checkout)
                 continue
             exec(compile(block.comments.get('setup', ''), f'{block} setup', 'exec'), names)
-            exec(compile('\n' * block.line + block.code, block.page, 'exec'), names)
+            code = _with_small_models(block.code)
+            exec(compile('\n' * block.line + code, block.page, 'exec'), names)
     except BaseException:  # anything that ends the block is a finding
         sender.send(f'{block}\n{traceback.format_exc()}')
     else:
         sender.send(None)
+
+
+def _with_small_models(code: str) -> str:
+    """A block that loads weights runs with the small model of the method it names."""
+    if '.pth' not in code:
+        return code
+    full_size = r'\b(magnet|lavt|coupalign)(?:-\w+)?_(?:swinb|r101|darknet53)[\w+-]*(?=\.py|[\'"])'
+    return re.sub(full_size, r'\1_tiny_refshapes', code)
 
 
 def _use_file(block, checkout: Path) -> None:

@@ -77,7 +77,7 @@ def test_mistakes_are_found(command, complaint):
 
 def test_simple_commands():
     code = (
-        '# a comment\nmake test PY=$(which python)\ncd x && A=1 B="2 3" make lint | tee log\n'
+        '# a comment\nmake test PY="$(a "b (c); d")"\ncd x && A=1 B="2 3" make lint | tee log\n'
         'python tools/train.py \\\n  CONFIG --resume   # goes on\nfor i in 1 2; do\n  ls $i\ndone\n'
     )
     assert list(simple_commands(code)) == [
@@ -93,7 +93,7 @@ def test_simple_commands():
 def simple_commands(code: str) -> Iterator[list[str]]:
     """The commands of a script, without assignments, redirections and control words."""
     code = re.sub(r'\\\n', ' ', code)
-    code = re.sub(r'\$\([^()]*\)', 'VALUE', code)
+    code = without_substitutions(code)
     for line in code.splitlines():
         tokens = shlex.shlex(line, posix=True, punctuation_chars='();<>|&')
         tokens.whitespace_split = True
@@ -104,6 +104,17 @@ def simple_commands(code: str) -> Iterator[list[str]]:
                 command = []
             else:
                 command.append(token)
+
+
+def without_substitutions(code: str) -> str:
+    """The script with every ``$(command)`` replaced by a word."""
+    while (start := code.find('$(')) >= 0:
+        end, depth = start + 2, 1
+        while depth and end < len(code):
+            depth += {'(': 1, ')': -1}.get(code[end], 0)
+            end += 1
+        code = code[:start] + 'VALUE' + code[end:]
+    return code
 
 
 def _without_prefix(command: list[str]) -> Iterator[list[str]]:
