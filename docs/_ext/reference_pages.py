@@ -104,7 +104,7 @@ def config_files_by_type() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / 'configs').rglob('*.py')):
         text = path.read_text(encoding='utf-8')
-        for name in sorted(set(re.findall(r"type='([\w.]+)'", text))):
+        for name in sorted(set(re.findall(r"type ?= ?'([\w.]+)'", text))):
             found.setdefault(name, []).append(str(path.relative_to(ROOT / 'configs')))
     return found
 
