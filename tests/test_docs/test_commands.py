@@ -30,8 +30,8 @@ LAUNCHERS = {
 # Programs of other people; what they are given is not checked, but for paths of the repository.
 OTHERS = set(
     'cat cd chmod conda cp curl docker du echo export find git head huggingface-cli kill ln ls mim '
-    'mkdir mv nproc nvidia-smi pip pre-commit pytest rm ruff sed source sphinx-build tail tar tee '
-    'tensorboard torchrun tree unzip wandb wc wget which zip'.split()
+    'mkdir mv nproc nvidia-smi pip pre-commit printf pytest rm ruff sed source sphinx-build tail tar '
+    'tee tensorboard torchrun touch tree unzip wandb wc wget which zip'.split()
 )
 OUR_FOLDERS = ('configs', 'docs', 'magnet_mm', 'requirements', 'tests', 'tools')
 
@@ -78,7 +78,7 @@ def test_mistakes_are_found(command, complaint):
 def test_simple_commands():
     code = (
         '# a comment\nmake test PY="$(a "b (c); d")"\ncd x && A=1 B="2 3" make lint | tee log\n'
-        'python tools/train.py \\\n  CONFIG --resume   # goes on\nfor i in 1 2; do\n  ls $i\ndone\n'
+        'python tools/train.py \\\n  CONFIG --resume   # goes on\nprintf "a\nb"\nfor i in 1 2; do\n  ls $i\ndone\n'
     )
     assert list(simple_commands(code)) == [
         ['make', 'test', 'PY=VALUE'],
@@ -86,6 +86,7 @@ def test_simple_commands():
         ['make', 'lint'],
         ['tee', 'log'],
         ['python', 'tools/train.py', 'CONFIG', '--resume'],
+        ['printf', 'a\nb'],
         ['ls', '$i'],
     ]
 
@@ -94,9 +95,14 @@ def simple_commands(code: str) -> Iterator[list[str]]:
     """The commands of a script, without assignments, redirections and control words."""
     code = re.sub(r'\\\n', ' ', code)
     code = without_substitutions(code)
-    for line in code.splitlines():
-        tokens = shlex.shlex(line, posix=True, punctuation_chars='();<>|&')
-        tokens.whitespace_split = True
+    line = ''
+    for part in code.splitlines():
+        line = f'{line}\n{part}' if line else part
+        try:
+            tokens = _tokens(line)
+        except ValueError:  # a quotation that goes on in the next line
+            continue
+        line = ''
         command: list[str] = []
         for token in [*tokens, ';']:
             if set(token) <= set('();|&'):
@@ -104,6 +110,12 @@ def simple_commands(code: str) -> Iterator[list[str]]:
                 command = []
             else:
                 command.append(token)
+
+
+def _tokens(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars='();<>|&')
+    lexer.whitespace_split = True
+    return list(lexer)
 
 
 def without_substitutions(code: str) -> str:
