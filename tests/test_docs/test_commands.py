@@ -30,8 +30,8 @@ LAUNCHERS = {
 # Programs of other people; what they are given is not checked, but for paths of the repository.
 OTHERS = set(
     'cat cd chmod conda cp curl docker du echo export find git head huggingface-cli kill ln ls mim '
-    'mkdir mv nproc nvidia-smi pip pre-commit printf pytest rm ruff sed source sphinx-build tail tar '
-    'tee tensorboard torchrun touch tree unzip wandb wc wget which zip'.split()
+    'mkdir mv nproc nvidia-smi pip pre-commit printf pytest rm ruff sed source sphinx-build tail '
+    'tar tee tensorboard torchrun touch tree unzip wandb wc wget which zip'.split()
 )
 OUR_FOLDERS = ('configs', 'docs', 'magnet_mm', 'requirements', 'tests', 'tools')
 
@@ -78,7 +78,8 @@ def test_mistakes_are_found(command, complaint):
 def test_simple_commands():
     code = (
         '# a comment\nmake test PY="$(a "b (c); d")"\ncd x && A=1 B="2 3" make lint | tee log\n'
-        'python tools/train.py \\\n  CONFIG --resume   # goes on\nprintf "a\nb"\nfor i in 1 2; do\n  ls $i\ndone\n'
+        'python tools/train.py \\\n  CONFIG --resume   # goes on\n'
+        'printf "a\nb"\nfor i in 1 2; do\n  ls $i\ndone\n'
     )
     assert list(simple_commands(code)) == [
         ['make', 'test', 'PY=VALUE'],
