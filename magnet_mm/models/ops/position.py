@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from mmdet.models.layers import SinePositionalEncoding
+from torch import Tensor
+
+from magnet_mm.models.ops.constants import constant
+
+_SETTINGS = ('num_feats', 'temperature', 'normalize', 'scale', 'eps', 'offset')
 
 
-def sine_position(encoding: nn.Module, shape: tuple[int, int], like: Tensor) -> Tensor:
+def sine_position(
+    encoding: SinePositionalEncoding, shape: tuple[int, int], like: Tensor
+) -> Tensor:
     """Position encoding of a map without padding, row by row.
 
     Args:
@@ -16,7 +23,16 @@ def sine_position(encoding: nn.Module, shape: tuple[int, int], like: Tensor) -> 
         like: its dtype and device are taken.
 
     Returns:
-        ``[H * W, channels]``.
+        ``[H * W, channels]``, shared between calls: do not write into it.
     """
-    no_padding = torch.zeros(1, *shape, dtype=torch.bool, device=like.device)
-    return encoding(no_padding)[0].flatten(1).T.to(like.dtype)
+    settings = tuple(getattr(encoding, name) for name in _SETTINGS)
+    return _sine_position(settings, *shape, like.device, like.dtype)
+
+
+@constant
+def _sine_position(
+    settings: tuple, height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    encoding = SinePositionalEncoding(**dict(zip(_SETTINGS, settings, strict=True)))
+    no_padding = torch.zeros(1, height, width, dtype=torch.bool, device=device)
+    return encoding(no_padding)[0].flatten(1).T.contiguous().to(dtype)
