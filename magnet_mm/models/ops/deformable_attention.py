@@ -18,7 +18,6 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 
 from magnet_mm.models.ops.gathered_attention import gather_deformable_attention
-
 from magnet_mm.models.ops.sampled_attention import grid_sample_deformable_attention, is_exporting
 
 

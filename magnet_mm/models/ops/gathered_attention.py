@@ -130,7 +130,11 @@ def _rows_and_weights(
     weights = torch.stack(
         [upper - upper_right, upper_right, lower - lower_right, lower_right], dim=3
     )
-    return rows.view(-1, rows.shape[-2] * rows.shape[-1]), weights.flatten(3).flatten(0, 2), fraction
+    return (
+        rows.view(-1, rows.shape[-2] * rows.shape[-1]),
+        weights.flatten(3).flatten(0, 2),
+        fraction,
+    )
 
 
 def _positions(locations: Tensor, sizes: Tensor) -> Tensor:

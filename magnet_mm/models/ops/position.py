@@ -12,9 +12,7 @@ from magnet_mm.models.ops.constants import constant
 _SETTINGS = ('num_feats', 'temperature', 'normalize', 'scale', 'eps', 'offset')
 
 
-def sine_position(
-    encoding: SinePositionalEncoding, shape: tuple[int, int], like: Tensor
-) -> Tensor:
+def sine_position(encoding: SinePositionalEncoding, shape: tuple[int, int], like: Tensor) -> Tensor:
     """Position encoding of a map without padding, row by row.
 
     Args:
