@@ -20,14 +20,7 @@ from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import Item
 
 # No tokens, so that no tokenizer is needed; images as the configs' pipelines read them.
-_PIPELINE = [
-    dict(
-        type='LoadImageFromFile',
-        color_type='color_ignore_orientation',
-        imdecode_backend='pillow',
-    ),
-    dict(type='LoadReferringMask'),
-]
+_PIPELINE = [dict(type='LoadReferringImage'), dict(type='LoadReferringMask')]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def test_shipped_configs_have_it(name):
     assert cfg.model.type == 'ReferringTTAModel'
     assert cfg.model.module.to_dict() == before
     *loading, augmentation = cfg.test_dataloader.dataset.pipeline
-    assert [step['type'] for step in loading] == ['LoadImageFromFile', 'LoadReferringMask']
+    assert [step['type'] for step in loading] == ['LoadReferringImage', 'LoadReferringMask']
     resizes, tokenizing, packing = augmentation['transforms']
     side = pipeline[2]['scale'][0]
     expected = {80: [80, 64, 96], 480: [480, 384, 576]}[side]
