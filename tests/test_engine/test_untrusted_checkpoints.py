@@ -16,17 +16,17 @@ from pathlib import Path
 import mmseg
 import pytest
 import torch
-from magnet_mm.models.text.pretrained_bert import read_bert_weights
 from mmengine.model import BaseModule, initialize
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmseg.apis import init_model
-from transformers import BertConfig
+from transformers import BertConfig, BertModel
 
 from magnet_mm.checkpoints.published import read_published
 from magnet_mm.engine import safe_loading
 from magnet_mm.engine.safe_loading import weights_only_loading
 from magnet_mm.errors import CheckpointError, DataError
 from magnet_mm.evaluation import read_items
+from magnet_mm.models.text.pretrained_text import read_text_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWIN = dict(
@@ -190,7 +190,7 @@ def test_bert_weights(malicious, torch_version):
     (directory / 'config.json').write_text(json.dumps({**config.to_dict(), 'model_type': 'bert'}))
     malicious.rename(directory / 'pytorch_model.bin')
     with pytest.raises(CheckpointError, match='bert'):
-        read_bert_weights(str(directory), config)
+        read_text_weights(str(directory), BertModel, config)
 
 
 def test_per_item_results_are_no_pickles(malicious):
