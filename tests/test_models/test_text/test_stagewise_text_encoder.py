@@ -104,12 +104,13 @@ def test_every_parameter_learns(model_type, sizes):
     ('model_type', 'config', 'message'),
     [
         ('no-such-type', {}, "no text encoder of type 'no-such-type'"),
+        ('vit', {}, "no text encoder of type 'vit'"),
         ('roberta', dict(hiden_size=8), 'RobertaConfig has no hiden_size'),
         ('roberta', SIZES, r'groups \(3, 3, 3, 3\) add up to 12 layers.*num_hidden_layers=3'),
         ('t5', dict(vocab_size=60, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2),
          'T5Model can be run neither layer by layer'),
     ],
-    ids=['type', 'size', 'groups', 'no way'],
+    ids=['type', 'image', 'size', 'groups', 'no way'],
 )  # fmt: skip
 def test_errors(model_type, config, message):
     with pytest.raises(ConfigError, match=message):
