@@ -162,14 +162,16 @@ def _scaling(results: dict[str, dict]) -> str | None:
 
 
 def _ddp(results: dict[str, dict]) -> str | None:
-    lines = [
-        f'`{Path(result["config"]).stem}`, {result["processes"]} processes with '
-        f'{result["batch"]} images each: a step without communication takes '
-        f'{result["alone"]["median"]:.3f} s, the all-reduce of {result["gradient_bytes"] / 1e6:.1f} '
-        f'MB {result["all_reduce"]["median"]:.3f} s, so {result["estimated"]:.3f} s are expected; '
-        f'measured: {result["ddp"]["median"]:.3f} s ({100 * result["error"]:+.0f} %).'
-        for result in _of(results, 'ddp')
-    ]
+    lines = []
+    for result in _of(results, 'ddp'):
+        alone, reduced, together = (result[k]['median'] for k in ('alone', 'all_reduce', 'ddp'))
+        lines.append(
+            f'`{Path(result["config"]).stem}`, {result["processes"]} processes with '
+            f'{result["batch"]} images each: a step without communication takes {alone:.3f} s, the '
+            f'all-reduce of {result["gradient_bytes"] / 1e6:.1f} MB {reduced:.3f} s, so '
+            f'{result["estimated"]:.3f} s are expected; measured: {together:.3f} s '
+            f'({100 * result["error"]:+.0f} %).'
+        )
     return '\n'.join(lines) or None
 
 
