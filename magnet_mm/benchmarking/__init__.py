@@ -7,15 +7,19 @@ from magnet_mm.benchmarking.machine import describe_machine, matmul_peak
 from magnet_mm.benchmarking.model import Workload, measure_forward, measure_train
 from magnet_mm.benchmarking.operations import count_operations
 from magnet_mm.benchmarking.parts import time_parts
+from magnet_mm.benchmarking.scaling import CLUSTERS, estimate, measure_ddp
 from magnet_mm.benchmarking.timing import interleave, summarise
 
 __all__ = [
+    'CLUSTERS',
     'Workload',
     'count_operations',
     'describe_machine',
+    'estimate',
     'interleave',
     'matmul_peak',
     'measure_data',
+    'measure_ddp',
     'measure_evaluation',
     'measure_forward',
     'measure_start_up',

@@ -78,8 +78,8 @@ def measure_train(*workloads: Workload) -> list[dict]:
 def _forward(workload: Workload) -> tuple[nn.Module, Callable[[], object], Callable[[], object]]:
     """Model, what is timed, and the same without ``torch.compile``."""
     cfg = workload.read()
-    model = _build(cfg, workload).eval().requires_grad_(False).to(workload.dtype)
-    images, samples = _inputs(cfg, workload)
+    model = build_model(cfg, workload).eval().requires_grad_(False).to(workload.dtype)
+    images, samples = random_inputs(cfg, workload)
     images = images.to(workload.dtype)
     text = [torch.stack([s.get(n) for s in samples]) for n in ('input_ids', 'attention_mask')]
     compiled = torch.compile(model.predict_logits) if workload.compiled else None
@@ -98,9 +98,9 @@ def _train(workload: Workload) -> tuple[nn.Module, Callable[[], object], Callabl
             'torch.compile is measured on the forward pass: the losses read Python data samples. '
             'Leave out --compile, or use --mode forward.'
         )
-    model = _build(cfg, workload).train()
+    model = build_model(cfg, workload).train()
     optimiser = build_optim_wrapper(model, cfg.optim_wrapper)
-    images, samples = _inputs(cfg, workload)
+    images, samples = random_inputs(cfg, workload)
 
     def step() -> None:
         with torch.autocast(
@@ -137,19 +137,21 @@ def _measure(built: list[tuple], workloads: tuple[Workload, ...]) -> list[dict]:
                 peak=peak,
                 mfu=operations / median / peak,
                 memory_bytes=memory['bytes'],
+                gradient_bytes=sum(p.numel() * 4 for p in model.parameters() if p.requires_grad),
                 parts=time_parts(model, plain, device),
             )
         )
     return results
 
 
-def _build(cfg: Config, workload: Workload) -> nn.Module:
+def build_model(cfg: Config, workload: Workload) -> nn.Module:
+    """The config's model with random weights, on the workload's device."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     torch.manual_seed(0)
     return MODELS.build(cfg.model).to(workload.device)
 
 
-def _inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegDataSample]]:
+def random_inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegDataSample]]:
     """Random images ``[B, 3, H, W]`` at the config's input size, words, and a square object."""
     height, width = cfg.model.data_preprocessor.size
     vocabulary = cfg.model.backbone.text.get('config', {}).get('vocab_size', 1000)

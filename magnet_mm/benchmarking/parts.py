@@ -30,8 +30,8 @@ def time_parts(
 ) -> dict[str, float]:
     """Share of every part in one call.
 
-    A part's time is its own: what a part inside it takes is taken off. ``other`` is the rest, in
-    training mostly the backward pass, unless the caller times that with :func:`labelled`.
+    A part's time is its own: what a part inside it takes is taken off. ``other`` is the rest; in a
+    training step that is the backward pass and the optimiser.
 
     Args:
         model: a ``ReferringSegmentor``.

@@ -9,7 +9,7 @@ from mmengine.dataset import DefaultSampler
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, DataLoader
 
-from magnet_mm.datasets import ReferringDataset, VisitIndex, VisitSampler
+from magnet_mm.datasets import ImageSampler, ReferringDataset, VisitIndex, VisitSampler
 
 
 def test_visit_index_is_an_int_and_pickles():
@@ -89,3 +89,28 @@ def test_errors_of_workers_arrive_as_they_are(dataset, tmp_path):
     (tmp_path / 'images/mscoco/images/train2014/COCO_train2014_3.jpg').unlink()
     with pytest.raises(DataError, match='ref 8 of'):
         _drawn(dataset, 1, False, epochs=1)
+
+
+class Images:
+    """A dataset whose items are on the named images."""
+
+    def __init__(self, names: str) -> None:
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def get_data_info(self, index: int) -> dict:
+        return dict(img_path=self.names[index])
+
+
+def test_items_of_an_image_follow_each_other():
+    assert list(ImageSampler(Images('babcab'))) == [0, 2, 5, 1, 4, 3]
+
+
+def test_ranks_get_neighbours_and_every_item(monkeypatch):
+    parts = []
+    for rank in range(3):
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
+        parts.append(list(ImageSampler(Images('ababa'))))
+    assert parts == [[0, 2], [4, 1], [3, 0]]  # the padding is the last item of the last rank

@@ -36,7 +36,8 @@ def test_options_and_steps_stay():
     plain, plain_wrapper = build('DefaultOptimWrapperConstructor')
     grouped, wrapper = build('GroupedOptimWrapperConstructor')
     assert len(plain_wrapper.optimizer.param_groups) == 9
-    assert sorted((g['lr'], g['weight_decay'], len(g['params'])) for g in wrapper.param_groups) == [
+    groups = wrapper.optimizer.param_groups
+    assert sorted((g['lr'], g['weight_decay'], len(g['params'])) for g in groups) == [
         (0.001, 0.1, 2),
         (0.01, 0.0, 4),
         (0.01, 0.1, 3),

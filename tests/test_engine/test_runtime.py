@@ -138,3 +138,11 @@ def test_drawing():
     assert cfg.visualizer.save_dir == 'out'
     with pytest.raises(ConfigError, match='visualization'):
         runtime.draw_predictions(config(), show=True, save_dir=None, wait_time=1)
+
+
+def test_sentences_are_batched_by_image():
+    cfg = Config(dict(test_dataloader=dict(batch_size=1, sampler=dict(type='DefaultSampler'))))
+    runtime.batch_sentences(cfg, 8)
+    assert cfg.test_dataloader == dict(batch_size=8, sampler=dict(type='ImageSampler'))
+    with pytest.raises(ConfigError, match='--batch-size 0'):
+        runtime.batch_sentences(cfg, 0)

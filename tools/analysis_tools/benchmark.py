@@ -7,6 +7,7 @@
     python tools/analysis_tools/benchmark.py CONFIG --mode forward --vs-dtype bfloat16
     python tools/analysis_tools/benchmark.py CONFIG --mode eval --batch 16
     python tools/analysis_tools/benchmark.py CONFIG --mode data
+    torchrun --nproc_per_node 2 tools/analysis_tools/benchmark.py CONFIG --mode ddp
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
 product on the same device, in the same type, in the same run; magnet_mm/benchmarking/operations.py
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,6 +33,7 @@ from mmengine.logging import MMLogger  # noqa: E402
 
 from magnet_mm import benchmarking  # noqa: E402
 
+MODES = ('forward', 'train', 'eval', 'data', 'ddp')
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 
 
@@ -40,7 +43,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path)
-    parser.add_argument('--mode', choices=['forward', 'train', 'eval', 'data'], default='forward')
+    parser.add_argument('--mode', choices=MODES, default='forward')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
     parser.add_argument('--batch', type=int, help='default: 1 forward, 2 train, 16 eval and data')
@@ -83,6 +86,8 @@ def measure(args: argparse.Namespace) -> dict:
         compiled=args.compile,
         options=args.cfg_options,
     )
+    if args.mode == 'ddp':
+        return benchmarking.measure_ddp(workload)
     if args.mode == 'eval':
         return benchmarking.measure_evaluation(workload, args.items)
     if args.mode == 'data':
@@ -108,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_args(arguments)
     MMLogger.get_instance('mmengine', log_level='WARNING')  # the JSON line alone
     machine = benchmarking.describe_machine(torch.device(args.device))
-    print(json.dumps(dict(mode=args.mode, machine=machine, **measure(args))))
+    result = measure(args)
+    if os.environ.get('RANK', '0') == '0':  # one line, also under torchrun
+        print(json.dumps(dict(mode=args.mode, machine=machine, **result)))
 
 
 if __name__ == '__main__':

@@ -49,39 +49,46 @@ class TextPWAM(nn.Module):
         mask = word_mask.to(words.dtype).unsqueeze(-1)
         if self.text_mask == 'additive':
             mask = (1.0 - mask) * -10000.0
-        centred, covariance = _centre(pixels)
-        query = self.query(words) * mask * self._inverse_deviation(self.key, covariance)
+        wide = pixels.float() if pixels.element_size() < 4 else pixels
+        wide = wide - wide.mean(1, keepdim=True)
+        key_scale, value_scale = self._inverse_deviations(wide)
+        centred = wide.to(pixels.dtype)
+        query = self.query(words) * mask * key_scale
         gathered = F.scaled_dot_product_attention(
             torch.matmul(query, self.key.weight).unsqueeze(1),
             centred.unsqueeze(1),
             centred.unsqueeze(1),
             scale=query.shape[-1] ** -0.5,
         ).squeeze(1)
-        values = F.linear(gathered, self.value.weight)
-        values = values * self._inverse_deviation(self.value, covariance)
+        values = F.linear(gathered, self.value.weight) * value_scale
         language = F.gelu(self.text_project(words))
         return F.gelu(self.project(language * self.norm(self.out(values))))
 
-    def _inverse_deviation(self, layer: nn.Linear, covariance: Tensor) -> Tensor:
-        """What the instance norm of ``layer(pixels)`` multiplies with, ``[B, 1, D]``.
+    def _inverse_deviations(self, centred: Tensor) -> tuple[Tensor, Tensor]:
+        """What the instance norms of ``key(V)`` and ``value(V)`` multiply with.
 
-        The bias cancels in the norm. It stays in the graph, with a gradient of zero, because
-        DistributedDataParallel wants one of every parameter.
+        At least float32. The variance of ``V w`` is ``w^T cov(V) w``; where the map has few pixels,
+        projecting them is cheaper.
+
+        Args:
+            centred: pixels without their mean, ``[B, N, C]``.
+
+        Returns:
+            ``[B, 1, D]`` each. The biases cancel in the norm; they stay in the graph, with a
+            gradient of zero, because DistributedDataParallel wants one of every parameter.
         """
-        with torch.autocast(covariance.device.type, enabled=False):
-            weight = layer.weight.to(covariance.dtype)
-            variance = (torch.matmul(weight, covariance) * weight).sum(-1)
-        scale = torch.rsqrt(variance + self.norm.eps).to(layer.weight.dtype)
-        return (scale + (layer.bias - layer.bias)).unsqueeze(1)
-
-
-def _centre(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels ``[B, N, C]`` minus their mean, and their covariance ``[B, C, C]``.
-
-    The covariance is at least float32.
-    """
-    wide = pixels.float() if pixels.element_size() < 4 else pixels
-    centred = wide - wide.mean(1, keepdim=True)
-    with torch.autocast(pixels.device.type, enabled=False):
-        covariance = torch.matmul(centred.transpose(1, 2), centred) / pixels.shape[1]
-    return centred.to(pixels.dtype), covariance
+        layers = (self.key, self.value)
+        weight = torch.cat([layer.weight for layer in layers]).to(centred.dtype)
+        (_, pixels, channels), rows = centred.shape, weight.shape[0]
+        with torch.autocast(centred.device.type, enabled=False):
+            if channels * (pixels + rows) < pixels * rows:
+                covariance = torch.matmul(centred.transpose(1, 2), centred) / pixels
+                variance = (torch.matmul(weight, covariance) * weight).sum(-1)
+            else:
+                variance = F.linear(centred, weight).square().mean(1)
+            scales = torch.rsqrt(variance + self.norm.eps).unsqueeze(1)
+        key, value = (
+            scale.to(layer.weight.dtype) + (layer.bias - layer.bias)
+            for scale, layer in zip(scales.chunk(2, dim=-1), layers, strict=True)
+        )
+        return key, value

@@ -140,6 +140,17 @@ def test_centred_values_lose_less_to_rounding():
     assert 5 * error < plain_error
 
 
+def test_text_pwam_by_covariance():
+    """Many pixels of few channels: the deviations come from the covariance of the pixels."""
+    module = TextPWAM(TEXT, 2).double()
+    pixels = torch.randn(1, 9, 2, dtype=torch.float64, requires_grad=True)
+    words = torch.randn(1, TOKENS, TEXT, dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[1, 1, 1, 0]])
+    assert 2 * (9 + 2 * TEXT) < 9 * 2 * TEXT  # what decides it
+    loops = text_pwam_by_loops(module, words[0], mask[0], pixels[0]).unsqueeze(0)
+    assert_same_with_gradients(module(words, mask, pixels), loops, module, words, pixels)
+
+
 @pytest.mark.parametrize('text_mask', ['binary', 'additive'])
 def test_text_pwam(text_mask):
     module = TextPWAM(TEXT, CHANNELS, text_mask).double()

@@ -1,0 +1,60 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Sentences of one image: encoded once, with the same logits as one by one."""
+
+import copy
+
+import pytest
+import torch
+
+from magnet_mm.models.targets import shared_images, stack_text
+
+
+def test_repeated_neighbours_are_left_out():
+    a, b = torch.zeros(3, 2, 2), torch.ones(3, 2, 2)
+    images, image_of = shared_images(torch.stack([a, a, b, a]))
+    assert torch.equal(images, torch.stack([a, b, a]))
+    assert image_of.tolist() == [0, 0, 1, 2]
+
+
+def test_different_images_stay_as_they_are():
+    batch = torch.randn(3, 3, 2, 2)
+    images, image_of = shared_images(batch)
+    assert images is batch
+    assert image_of is None
+    assert shared_images(batch[:1])[1] is None
+
+
+@pytest.fixture
+def model(build_model, tiny_magnet_config):
+    return build_model(tiny_magnet_config()).eval()
+
+
+def test_equal_to_one_by_one_and_encoded_once(model, make_samples):
+    images, samples = make_samples(batch=4, lengths=(10, 7, 4, 9))
+    images[1] = images[2] = images[0]
+    sizes = []
+    model.backbone.visual.patch_embed.register_forward_hook(
+        lambda _, inputs, __: sizes.append(len(inputs[0]))
+    )
+    with torch.no_grad():
+        shared = model.predict(images, copy.deepcopy(samples))
+        alone = [
+            model.predict(images[i : i + 1], copy.deepcopy(samples[i : i + 1]))[0] for i in range(4)
+        ]
+        plain = model.predict(images, copy.deepcopy(samples), share_images=False)
+    assert sizes == [2, 1, 1, 1, 1, 4]
+    for ours, one, batched in zip(shared, alone, plain, strict=True):
+        torch.testing.assert_close(ours.seg_logits.data, one.seg_logits.data, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            ours.seg_logits.data, batched.seg_logits.data, rtol=1e-4, atol=1e-5
+        )
+    assert (shared[0].seg_logits.data - shared[1].seg_logits.data).abs().max() > 1e-3
+
+
+def test_image_of_may_repeat_in_any_order(model, make_samples):
+    images, samples = make_samples(batch=3)
+    text = stack_text(samples)
+    with torch.no_grad():
+        logits = model.predict_logits(images[:2], *text, image_of=torch.tensor([1, 0, 1]))
+        expected = model.predict_logits(images[[1, 0, 1]], *text)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)

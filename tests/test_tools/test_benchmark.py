@@ -1,0 +1,95 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The benchmark's command line on the small model: one JSON line whose numbers agree."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from magnet_mm.datasets.refshapes import write_refshapes
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = str(ROOT / 'configs/magnet_tiny_refshapes.py')
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('refshapes') / 'data'
+    write_refshapes(folder, 0, dict(train=8, val=4, testA=1, testB=1))
+    return folder
+
+
+@pytest.fixture
+def run(data_root, monkeypatch, capsys):
+    monkeypatch.setenv('REFSHAPES_ROOT', str(data_root))
+    path = ROOT / 'tools/analysis_tools/benchmark.py'
+    spec = importlib.util.spec_from_file_location('benchmark_tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(*arguments):
+        capsys.readouterr()
+        module.main([CONFIG, *arguments])
+        return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+    return call
+
+
+def assert_consistent(result):
+    seconds = result['seconds']
+    assert 0 < seconds['min'] <= seconds['median'] <= seconds['max']
+    assert result['images_per_second'] == pytest.approx(result['batch'] / seconds['median'])
+    speed = result['operations'] / seconds['median']
+    assert result['mfu'] == pytest.approx(speed / result['peak'])
+    assert 0 < result['mfu'] < 1.2
+    assert result['memory_bytes'] > 1e8
+    assert sum(result['parts'].values()) == pytest.approx(1, abs=0.02)
+
+
+def test_forward_in_two_types(run):
+    result = run('--mode', 'forward', '--repeats', '2', '--vs-dtype', 'bfloat16')
+    assert_consistent(result)
+    assert_consistent(result['versus'])
+    assert (result['dtype'], result['versus']['dtype']) == ('float32', 'bfloat16')
+    assert result['operations'] == result['versus']['operations']
+    medians = [r['seconds']['median'] for r in (result, result['versus'])]
+    assert result['ratio'] == pytest.approx(medians[0] / medians[1])
+    assert {'visual', 'text', 'fusion', 'pixel decoder', 'decode head'} <= result['parts'].keys()
+
+
+def test_training_step(run):
+    forward = run('--mode', 'forward', '--repeats', '1', '--batch', '2')
+    result = run('--mode', 'train', '--repeats', '1', '--batch', '2')
+    assert_consistent(result)
+    # backward needs about twice the operations of forward, and there are auxiliary heads
+    assert 2.5 < result['operations'] / forward['operations'] < 6
+    assert result['parts']['auxiliary heads'] > 0
+
+
+def test_evaluation_and_data(run):
+    result = run('--mode', 'eval', '--batch', '4', '--items', '8')
+    fastest = {way: times['min'] for way, times in result['seconds'].items()}
+    assert result['speed_up'] == pytest.approx(fastest['one_by_one'] / fastest['shared'])
+    product = result['from_batching'] * result['from_sharing']
+    assert result['speed_up'] == pytest.approx(product)
+    result = run('--mode', 'data', '--batch', '4', '--items', '8')
+    assert set(result['transforms']) == {
+        'LoadImageFromFile', 'LoadReferringMask', 'Resize', 'TokenizeExpression',
+        'PackReferringInputs',
+    }  # fmt: skip
+    assert result['in_process'] > 0
+
+
+def test_wrong_command_lines(run, capsys):
+    for arguments, message in (
+        (['--compile', '--mode', 'train'], 'belongs to --mode forward'),
+        (['--vs-dtype', 'bfloat16', '--mode', 'eval'], 'belong to --mode forward and train'),
+        (['--vs', 'absent.py'], 'absent.py does not exist'),
+        (['--batch', '0'], 'should be positive'),
+    ):
+        with pytest.raises(SystemExit):
+            run(*arguments)
+        assert message in capsys.readouterr().err

@@ -1,0 +1,84 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Run the benchmarks one after the other and write their tables into docs/performance.md.
+
+    python tools/analysis_tools/write_performance.py                # everything: `make bench`
+    python tools/analysis_tools/write_performance.py --only eval data
+    python tools/analysis_tools/write_performance.py --render       # tables from stored results
+
+Each run is a process of its own; what it printed is kept in work_dirs/bench/<run>.json, so that an
+interrupted series goes on with --missing. Nothing else should run on the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tools'))
+import _importable  # noqa: E402, F401
+
+from magnet_mm.benchmarking.report import fill_page  # noqa: E402
+
+SWIN = {
+    'magnet': 'configs/magnet_swinb_refcoco.py',
+    'lavt': 'configs/lavt_swinb_refcoco.py',
+    'coupalign': 'configs/coupalign_swinb_refcoco.py',
+}
+TINY = 'configs/magnet_tiny_refshapes.py'
+RUNS: dict[str, list[str]] = {
+    **{
+        f'forward-{name}': [config, '--mode', 'forward', '--vs-dtype', 'bfloat16']
+        for name, config in SWIN.items()
+    },
+    'compile-magnet': [SWIN['magnet'], '--mode', 'forward', '--vs-compile'],
+    'train-magnet': [SWIN['magnet'], '--mode', 'train', '--repeats', '3'],
+    'train-tiny': [TINY, '--mode', 'train', '--batch', '16', '--repeats', '20'],
+    'eval-tiny': [TINY, '--mode', 'eval', '--batch', '16', '--items', '512'],
+    'data-tiny': [TINY, '--mode', 'data', '--batch', '16', '--items', '2048', '--start-up'],
+    'ddp-tiny': [TINY, '--mode', 'ddp', '--batch', '8', '--repeats', '20'],
+}
+
+
+def run(name: str, folder: Path) -> None:
+    """Run one benchmark and store its JSON line."""
+    launcher = [sys.executable]
+    if name.startswith('ddp'):
+        launcher += ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
+    command = [*launcher, str(ROOT / 'tools/analysis_tools/benchmark.py'), *RUNS[name]]
+    print(f'{name}: {" ".join(RUNS[name])}', flush=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    (folder / f'{name}.json').write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--page', type=Path, default=ROOT / 'docs/performance.md')
+    parser.add_argument('--folder', type=Path, default=ROOT / 'work_dirs/bench')
+    parser.add_argument('--only', nargs='+', metavar='PART', help='runs whose name contains PART')
+    parser.add_argument('--missing', action='store_true', help='leave out runs with a result')
+    parser.add_argument('--render', action='store_true', help='run nothing')
+    args = parser.parse_args(arguments)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for name in () if args.render else RUNS:
+        wanted = args.only is None or any(part in name for part in args.only)
+        if wanted and not (args.missing and (args.folder / f'{name}.json').is_file()):
+            run(name, args.folder)
+    results = {
+        name: json.loads((args.folder / f'{name}.json').read_text(encoding='utf-8'))
+        for name in RUNS
+        if (args.folder / f'{name}.json').is_file()
+    }
+    print(f'{args.page}: wrote {", ".join(fill_page(args.page, results)) or "nothing"}')
+
+
+if __name__ == '__main__':
+    main()
