@@ -19,6 +19,7 @@ model = dict(
             base_channels=24,
             stem_channels=24,
             norm_cfg=dict(type='BN'),  # one device is enough
+            zero_init_residual=False,  # branches that start at zero learn shapes later
         ),
         text=dict(
             groups=(1, 1, 1, 1),
@@ -46,7 +47,7 @@ model = dict(
         dict(
             type='MaskGroundingHead',
             mask_token_id=4,  # [MASK] of the shipped vocabulary
-            corruption=0.05,  # nearly every word of these short sentences decides
+            mask_encoder=dict(type='PooledMaskEncoder'),  # from scratch it helps sooner
             num_layers=2,
             num_heads=4,
             ffn_channels=128,

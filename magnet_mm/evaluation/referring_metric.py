@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from magnet_mm.datasets.expressions import check_kind
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 from .results_io import Item, ItemKey, decode_mask, encode_mask, item_key, items_file, write_items
 from .scores import count_pixels, item_iou, score_items
@@ -197,10 +200,19 @@ def _sample_name(sample: dict) -> str:
             f'the data sample of {sample.get("img_path", "an image")} lacks {missing}: end the '
             'test pipeline with PackReferringInputs'
         )
-    return (
-        f'{sample["dataset_name"]} {sample["split"]} ref_id {sample["ref_id"]}, sent_id '
-        f'{sample["sent_id"]} ({sample.get("img_path", "no img_path")})'
+    name = (
+        f'{printable(sample["dataset_name"], 80)} {printable(sample["split"], 80)} ref_id '
+        f'{sample["ref_id"]}, sent_id {sample["sent_id"]} '
+        f'({printable(sample.get("img_path", "no img_path"), 200)})'
     )
+    for key, kind in (('ref_id', Integral), ('sent_id', Integral), ('expression', str)):
+        if not isinstance(sample[key], kind):
+            raise DataError(
+                f'{key} of {name} is {type(sample[key]).__name__}, not {kind.__name__}; check the '
+                'dataset'
+            )
+    check_kind(sample.get('kind'), f'kind of {name}')
+    return name
 
 
 def _binary_mask(sample: dict, field: str, name: str) -> Tensor:
@@ -249,13 +261,16 @@ def _unique_items(results: Sequence[Item], size: int, world_size: int) -> list[I
         first = unique.setdefault(item_key(item), item)
         if (first['expression'], first['kind']) != (item['expression'], item['kind']):
             raise DataError(
-                f"two different items have the key {item_key(item)}: '{first['expression']}' and "
-                f"'{item['expression']}'; (ref_id, sent_id) must be unique in a split"
+                f'two different items have the key {item_key(item)}: '
+                f"'{printable(first['expression'], 80)}' and "
+                f"'{printable(item['expression'], 80)}'; (ref_id, sent_id) must be unique in a "
+                'split'
             )
         if (first['intersection'], first['union']) != (item['intersection'], item['union']):
             differing.append(item_key(item))
     repeated = len(results) - len(unique)
-    if len(unique) != size or (world_size == 1 and repeated):
+    # a sampler pads by less than one item per process
+    if len(unique) != size or repeated >= world_size:
         raise DataError(
             f'the dataset has {size} items, but {len(results)} were scored on {world_size} '
             f'process(es), {len(unique)} of them different; each (dataset_name, split, ref_id, '

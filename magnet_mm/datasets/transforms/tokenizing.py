@@ -1,9 +1,10 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Turns the referring expression into BERT WordPiece token ids."""
+"""Turns the referring expression into token ids: BERT's WordPiece, or another encoder's."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 SHIPPED_SCHEME = 'magnet_mm://'
 VOCABULARY_FILES = ('vocab.txt', 'tokenizer.json')
@@ -47,7 +49,9 @@ def resolve_tokenizer_path(name: str) -> str:
 
 @functools.cache
 def load_tokenizer(name: str) -> Any:
-    """The fast BERT tokenizer of that name, loaded once per process.
+    """The fast tokenizer of that name, loaded once per process.
+
+    BERT's WordPiece, unless the files beside the vocabulary name another one.
 
     Args:
         name (str): See :func:`resolve_tokenizer_path`.
@@ -63,15 +67,30 @@ def load_tokenizer(name: str) -> Any:
     path = resolve_tokenizer_path(name)
     try:
         directory = path if os.path.isdir(path) else _from_hub(path)
-        from transformers import BertTokenizerFast  # slow to import, only needed here
+        import transformers  # slow to import, only needed here
 
-        tokenizer = BertTokenizerFast.from_pretrained(directory)
+        if _is_bert(directory):
+            tokenizer = transformers.BertTokenizerFast.from_pretrained(directory)
+        else:  # never the code that a repository may bring along
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                directory, trust_remote_code=False
+            )
     except Exception as error:  # hub, file and format errors of several libraries
         raise ConfigError(_not_loadable(name, f'{type(error).__name__}: {error}')) from error
     # transformers >= 5 makes a tokenizer of the special tokens alone where it finds no vocabulary
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
         raise ConfigError(_not_loadable(name, 'no vocabulary was found'))
     return tokenizer
+
+
+def _is_bert(directory: str) -> bool:
+    """Whether the files name no other tokenizer, and no other architecture, than BERT's."""
+    for file, key in (('tokenizer_config.json', 'tokenizer_class'), ('config.json', 'model_type')):
+        path = Path(directory) / file
+        named = json.loads(path.read_text('utf-8')).get(key) if path.is_file() else None
+        if named:
+            return named.lower().startswith('bert')
+    return True
 
 
 def _from_hub(name: str) -> str:
@@ -83,7 +102,14 @@ def _from_hub(name: str) -> str:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    patterns = [*VOCABULARY_FILES, 'tokenizer_config.json', 'special_tokens_map.json']
+    patterns = [
+        *VOCABULARY_FILES,
+        'tokenizer_config.json',
+        'special_tokens_map.json',
+        'config.json',  # AutoTokenizer reads the architecture there
+        'vocab.json',  # RoBERTa
+        'merges.txt',
+    ]
     try:
         cached = snapshot_download(name, allow_patterns=patterns, local_files_only=True)
         if any(os.path.isfile(os.path.join(cached, file)) for file in VOCABULARY_FILES):
@@ -103,7 +129,7 @@ def _not_loadable(name: str, reason: str) -> str:
 
 @TRANSFORMS.register_module()
 class TokenizeExpression(BaseTransform):
-    """Tokenizes `expression` to `[CLS] ... [SEP]`, truncated and zero padded.
+    """Tokenizes `expression` to `[CLS] ... [SEP]`, truncated and padded on the right.
 
     The tokenizer is loaded at first use, or by `prepare()`, which the dataset calls before
     workers are forked; all transforms of a process share it.
@@ -118,7 +144,7 @@ class TokenizeExpression(BaseTransform):
 
     Raises:
         ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
-        DataError: The expression is no string.
+        DataError: The expression is no string, or holds a surrogate that is no character.
 
     Source: data.md, "Protocol": bert-base-uncased WordPiece, 20 tokens.
     """
@@ -138,16 +164,23 @@ class TokenizeExpression(BaseTransform):
         expression = results['expression']
         if not isinstance(expression, str):
             raise DataError(
-                f'The expression of ref {results.get("ref_id")}, sentence '
-                f'{results.get("sent_id")} ({results.get("img_path")}) is '
-                f'{type(expression).__name__}, not a string: {expression!r:.80}. Correct the '
-                'annotation, or pass the sentence as str.'
+                f'{_sample(results)} is {type(expression).__name__}, not a string: '
+                f'{printable(repr(expression), 80)}. Correct the annotation, or pass the sentence '
+                'as str.'
             )
+        try:
+            expression.encode('utf-8')
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f'{_sample(results)} holds half of a surrogate pair, which is no character: '
+                f'{printable(expression, 80)}. Correct the annotation.'
+            ) from error
         encoded = load_tokenizer(self.tokenizer)(
             expression, truncation=True, max_length=self.max_tokens
         )
         ids = encoded['input_ids']
-        results['input_ids'] = np.zeros(self.max_tokens, dtype=np.int64)
+        padding = load_tokenizer(self.tokenizer).pad_token_id  # 0 in BERT's vocabularies
+        results['input_ids'] = np.full(self.max_tokens, padding, dtype=np.int64)
         results['input_ids'][: len(ids)] = ids
         results['attention_mask'] = np.zeros(self.max_tokens, dtype=np.int64)
         results['attention_mask'][: len(ids)] = 1
@@ -156,3 +189,11 @@ class TokenizeExpression(BaseTransform):
     def __repr__(self) -> str:
         """Class name and arguments."""
         return f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens})'
+
+
+def _sample(results: dict) -> str:
+    """The sentence's place, for messages."""
+    return (
+        f'The expression of ref {results.get("ref_id")}, sentence {results.get("sent_id")} '
+        f'({printable(results.get("img_path"), 200)})'
+    )

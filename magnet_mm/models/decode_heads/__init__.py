@@ -1,8 +1,22 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Heads that turn cross-modal features into mask logits."""
 
+from magnet_mm.models.decode_heads.coupalign_head import CoupAlignHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
+from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
+from magnet_mm.models.decode_heads.sentence_mask_alignment import (
+    SentenceMaskAlignment,
+    SentencePixelAggregation,
+)
 
-__all__ = ['DeformablePixelDecoder', 'LAVTHead', 'OneQueryMask2FormerHead']
+__all__ = [
+    'CoupAlignHead',
+    'DeformablePixelDecoder',
+    'LAVTHead',
+    'MaskGenerator',
+    'OneQueryMask2FormerHead',
+    'SentenceMaskAlignment',
+    'SentencePixelAggregation',
+]

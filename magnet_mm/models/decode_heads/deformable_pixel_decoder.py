@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import cell_centres, deformable_attention
+from magnet_mm.models.ops import cell_centres, constant, deformable_attention, sine_position
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
@@ -65,6 +66,19 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             positional_encoding=dict(num_feats=channels // 2, normalize=True),
         )
 
+    def init_weights(self) -> None:
+        """Initialise as mmdet does, but let fewer than four heads look around too.
+
+        mmdet gives every head one direction, in which its points lie in a row: a single head would
+        look to the right of each position and never at it. There the points of a head take
+        different directions, one cell away (our choice).
+        """
+        super().init_weights()
+        for layer in self.encoder.layers:
+            attention = layer.self_attn
+            if attention.num_heads < 4:
+                _look_around(attention)
+
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Encode all levels jointly.
 
@@ -90,9 +104,14 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
                 for shape, level in zip(shapes, self.level_encoding.weight, strict=True)
             ]
         )
-        references = torch.cat([cell_centres(*shape, tokens.device) for shape in shapes])
+        grid = _sampling_grid(
+            tuple(shapes),
+            self.encoder.layers[0].self_attn.num_points,
+            tokens.device,
+            torch.promote_types(tokens.dtype, torch.float32),
+        )
         for layer in self.encoder.layers:
-            attended = _self_attention(layer.self_attn, tokens, position, references, shapes)
+            attended = _self_attention(layer.self_attn, tokens, position, grid, shapes)
             tokens = layer.norms[0](tokens + attended)
             tokens = layer.norms[1](layer.ffn(tokens))
         memories = [
@@ -105,15 +124,40 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
 
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
-        no_padding = torch.zeros(1, *shape, dtype=torch.bool, device=like.device)
-        return self.postional_encoding(no_padding)[0].flatten(1).T.to(like.dtype)
+        return sine_position(self.postional_encoding, shape, like)
+
+
+def _look_around(attention: nn.Module) -> None:
+    """Start the points of all heads on a circle of one cell around the query."""
+    heads, points = attention.num_heads, attention.num_points
+    turn = torch.arange(points)[:, None] / points + torch.arange(heads) / (points * heads)
+    angle = 2 * math.pi * turn.T  # [heads, points]
+    offsets = torch.stack([angle.cos(), angle.sin()], -1).unsqueeze(1)
+    bias = offsets.expand(-1, attention.num_levels, -1, -1).reshape(-1)
+    attention.sampling_offsets.bias.data.copy_(bias)
+
+
+@constant
+def _sampling_grid(
+    shapes: tuple[tuple[int, int], ...], points: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """What turns offsets in cells into locations: the queries' centres and the sizes of cells.
+
+    Returns:
+        ``[S, 1, 2 K]`` and ``[2 K]``, (x, y) pairs for ``K = levels * points``. Written out: short
+        broadcast dimensions are slow.
+    """
+    centres = torch.cat([cell_centres(*shape, device) for shape in shapes]).to(dtype)
+    sizes = torch.tensor([(w, h) for h, w in shapes], dtype=dtype, device=device)
+    sizes = sizes.repeat_interleave(points, dim=0).flatten()
+    return centres.repeat(1, len(shapes) * points).unsqueeze(1), 1 / sizes
 
 
 def _self_attention(
     attention: nn.Module,
     tokens: Tensor,
     position: Tensor,
-    references: Tensor,
+    grid: tuple[Tensor, Tensor],
     shapes: Sequence[tuple[int, int]],
 ) -> Tensor:
     """Deformable self-attention with the parameters of mmcv's module, ``[B, S, C]``."""
@@ -121,9 +165,14 @@ def _self_attention(
     heads, levels, points = attention.num_heads, attention.num_levels, attention.num_points
     query = tokens + position
     value = attention.value_proj(tokens).view(batch, length, heads, -1)
-    offsets = attention.sampling_offsets(query).view(batch, length, heads, levels, points, 2)
-    weights = attention.attention_weights(query).view(batch, length, heads, levels * points)
-    weights = weights.softmax(-1).view(batch, length, heads, levels, points)
-    sizes = references.new_tensor([(w, h) for h, w in shapes])
-    locations = references[:, None, None, None] + offsets / sizes[:, None]
-    return attention.output_proj(deformable_attention(value, shapes, locations, weights))
+    offsets = attention.sampling_offsets(query).view(batch, length, heads, -1)
+    weights = attention.attention_weights(query).view(batch, length, heads, -1).softmax(-1)
+    centres, cell = grid
+    locations = torch.addcmul(centres, offsets.to(centres.dtype), cell)
+    out = deformable_attention(
+        value,
+        shapes,
+        locations.unflatten(-1, (levels, points, 2)),
+        weights.unflatten(-1, (levels, points)),
+    )
+    return attention.output_proj(out)

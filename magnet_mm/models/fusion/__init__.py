@@ -1,17 +1,21 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Fusion modules; each sees one stage. Swapping methods means swapping this entry of a config."""
 
+from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
 from magnet_mm.models.fusion.magnet_fusion import MagNetFusion
 from magnet_mm.models.fusion.pwam import PWAM, LanguageGate
 from magnet_mm.models.fusion.pwam_fusion import PWAMFusion
 from magnet_mm.models.fusion.pyramid_alignment import PyramidAlignment
 from magnet_mm.models.fusion.text_pwam import TextPWAM
+from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
 
 __all__ = [
     'PWAM',
+    'CoupAlignFusion',
     'LanguageGate',
     'MagNetFusion',
     'PWAMFusion',
     'PyramidAlignment',
     'TextPWAM',
+    'WordPixelAlignment',
 ]

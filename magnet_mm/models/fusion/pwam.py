@@ -27,6 +27,11 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
+def merge_heads(x: Tensor) -> Tensor:
+    """``[B, heads, N, C / heads]`` to ``[B, N, C]``."""
+    return x.transpose(1, 2).flatten(2)
+
+
 class PixelWordAttention(nn.Module):
     """Every pixel gathers the words that describe it: ``G`` of LAVT eq. 1-4.
 
@@ -57,24 +62,42 @@ class PixelWordAttention(nn.Module):
         self.out = nn.Linear(channels, channels)
         self.out_norm = _build_norm(norm, channels)
 
-    def forward(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
-        """``[B, N, C]``, ``[B, T, D]``, 0/1 ``[B, T]`` to ``[B, N, C]``."""
+    def affinity(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The two factors of the pixel-word affinity ``Q K^T``.
+
+        Args:
+            pixels: ``V [B, N, C]``.
+            words: ``L [B, T, D]``.
+            word_mask: 0/1 ``[B, T]``.
+
+        Returns:
+            Queries ``[B, heads, N, C / heads]`` and keys ``[B, heads, T, C / heads]``, zero where
+            the sentence is padded.
+        """
+        query = self.query_norm(self.query(pixels))
+        key = self.key(words) * word_mask.to(words.dtype).unsqueeze(-1)
+        return split_heads(query, self.num_heads), split_heads(key, self.num_heads)
+
+    def gather(self, query: Tensor, key: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
+        """What every pixel gathers from the words, ``G [B, N, C]``, given :meth:`affinity`."""
         mask = word_mask.to(words.dtype)
-        query = split_heads(self.query_norm(self.query(pixels)), self.num_heads)
-        key = split_heads(self.key(words) * mask.unsqueeze(-1), self.num_heads)
         value = self.value(words) * mask.unsqueeze(-1)
         if self.centre_values:
             mean = value.sum(1, keepdim=True) / mask.sum(1)[:, None, None]
             value = (value - mean) * mask.unsqueeze(-1)
-        value = split_heads(value, self.num_heads)
         gathered = F.scaled_dot_product_attention(
             query,
             key,
-            value,
+            split_heads(value, self.num_heads),
             attn_mask=1e4 * (mask[:, None, None, :] - 1.0),
             scale=self.scale,
         )
-        return self.out_norm(self.out(gathered.transpose(1, 2).flatten(2)))
+        return self.out_norm(self.out(merge_heads(gathered)))
+
+    def forward(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
+        """``[B, N, C]``, ``[B, T, D]``, 0/1 ``[B, T]`` to ``[B, N, C]``."""
+        query, key = self.affinity(pixels, words, word_mask)
+        return self.gather(query, key, words, word_mask)
 
 
 class PWAM(nn.Module):
@@ -93,8 +116,12 @@ class PWAM(nn.Module):
 
     def forward(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
         """``[B, N, C]``, ``[B, T, D]``, 0/1 ``[B, T]`` to ``[B, N, C]``."""
+        return self.combine(pixels, self.attention(pixels, words, word_mask))
+
+    def combine(self, pixels: Tensor, gathered: Tensor) -> Tensor:
+        """``F [B, N, C]`` of the pixels and what they gathered, ``G [B, N, C]``."""
         visual = F.gelu(self.visual_project(pixels))
-        return F.gelu(self.project(visual * self.attention(pixels, words, word_mask)))
+        return F.gelu(self.project(visual * gathered))
 
 
 class LanguageGate(nn.Module):

@@ -1,7 +1,17 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Tensor operations without parameters."""
 
+from magnet_mm.models.ops.constants import constant
 from magnet_mm.models.ops.deformable_attention import deformable_attention
 from magnet_mm.models.ops.grid import cell_centres
+from magnet_mm.models.ops.position import sine_position
+from magnet_mm.models.ops.resampling import pooling_matrix, upsampling_matrix
 
-__all__ = ['cell_centres', 'deformable_attention']
+__all__ = [
+    'cell_centres',
+    'constant',
+    'deformable_attention',
+    'pooling_matrix',
+    'sine_position',
+    'upsampling_matrix',
+]

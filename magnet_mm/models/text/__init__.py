@@ -2,5 +2,6 @@
 """Text encoders that can be run group by group."""
 
 from magnet_mm.models.text.stagewise_bert import StagewiseBert
+from magnet_mm.models.text.stagewise_text_encoder import StagewiseTextEncoder
 
-__all__ = ['StagewiseBert']
+__all__ = ['StagewiseBert', 'StagewiseTextEncoder']

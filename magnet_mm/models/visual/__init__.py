@@ -1,7 +1,9 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Visual backbones that can be run stage by stage."""
 
+from magnet_mm.models.visual.stagewise_adapter import StagewiseAdapter
+from magnet_mm.models.visual.stagewise_darknet import StagewiseDarknet
 from magnet_mm.models.visual.stagewise_resnet import StagewiseResNet
 from magnet_mm.models.visual.stagewise_swin import StagewiseSwin
 
-__all__ = ['StagewiseResNet', 'StagewiseSwin']
+__all__ = ['StagewiseAdapter', 'StagewiseDarknet', 'StagewiseResNet', 'StagewiseSwin']

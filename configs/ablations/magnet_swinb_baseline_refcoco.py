@@ -1,0 +1,8 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# MagNet without Mask Grounding, CAM and the alignment loss (CAL); RefCOCO (unc).
+_base_ = '../magnet_swinb_refcoco.py'
+
+model = dict(
+    backbone=dict(fusion=dict(pool_sizes=())),  # no CAM: the heads see the PWAM result
+    auxiliary_head=[],
+)

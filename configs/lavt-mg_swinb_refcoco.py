@@ -1,0 +1,5 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# LAVT (Swin-B) with Mask Grounding beside its own losses, RefCOCO (unc).
+_base_ = ['./lavt_swinb_refcoco.py', './_base_/plugins/mask_grounding.py']
+
+model = dict(auxiliary_head=[_base_.mask_grounding_head])
