@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os.path as osp
 from typing import Any
 
 from mmengine import fileio
@@ -90,6 +91,11 @@ def _join(ref: dict, images: dict, annotations: dict, ann_file: str, refs_file: 
         raise DataError(
             f'{who} points to image {ref["image_id"]}, which {ann_file} does not have (with '
             'file_name, height and width). Get both files from one download.'
+        )
+    if osp.isabs(image['file_name']) or '..' in image['file_name'].replace('\\', '/').split('/'):
+        raise DataError(
+            f'{ann_file}: image {image["id"]} has the file name {image["file_name"]!r:.80}, which '
+            'leads out of the image folder. Do not use this file; get it from a source you trust.'
         )
     targets = []
     for ann_id in ref['ann_id']:

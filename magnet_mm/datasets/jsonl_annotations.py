@@ -15,7 +15,6 @@ expression), and whole numbers ``ref_id``, ``ann_id``, ``image_id``, ``sent_ids`
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -187,10 +186,6 @@ def parse_mask(mask: Any, where: str, folder: str = '') -> dict:
     if isinstance(mask, list) and mask and not isinstance(mask[0], list):
         mask = [mask]
     check_segmentation(mask, where)
-    if isinstance(mask, list):
-        for polygon in mask:
-            if not _all_finite(polygon):
-                raise DataError(f'{where}: a polygon has coordinates that are no finite numbers.')
     return dict(segmentation=mask)
 
 
@@ -244,13 +239,6 @@ def _sentences(line: dict, where: str) -> list[dict]:
         for sentence, sent_id in zip(sentences, ids, strict=True):
             sentence['sent_id'] = sent_id
     return sentences
-
-
-def _all_finite(polygon: list) -> bool:
-    try:
-        return all(map(math.isfinite, polygon))
-    except (TypeError, OverflowError):  # no number, or an int beyond any float
-        return False
 
 
 def _is_id(value: Any) -> bool:

@@ -140,6 +140,14 @@ def test_damaged_files(config, grefs, change, message):
     assert problems - {one.problem for one in check_root(config[0]['data_root']).findings}
 
 
+@pytest.mark.parametrize('name', ['/etc/passwd', '../../x.jpg', 'a/../../x.jpg', '..\\x.jpg'])
+def test_image_names_that_lead_out_of_the_folder(config, instances, name):
+    instances['images'][0]['file_name'] = name
+    config[1](content=instances)
+    with pytest.raises(DataError, match='leads out of the image folder'):
+        DATASETS.build(config[0])
+
+
 def test_unreadable_files(tmp_path):
     path = tmp_path / 'grefs(unc).json'
     with pytest.raises(DataError, match='cannot be read'):

@@ -22,6 +22,11 @@ Track = Callable[[Iterable, str], Iterable]
 AGAIN = 'Download or write the file again.'
 #: A polygon may leave its image by this many pixels: COCO rounds at the border (our choice).
 BORDER = 1.0
+MALFORMED = (
+    'masks are malformed: polygons without 3 points or with coordinates that are no finite '
+    'numbers, or RLEs without size and counts.'
+)
+FAR_OUTSIDE = 'polygons lie outside their image, or reach far out of it.'
 
 
 @dataclass
@@ -160,40 +165,25 @@ def mask_problem(segmentation: Any, height: int, width: int) -> tuple[str, str] 
     try:
         check_segmentation(segmentation, 'it')
     except DataError:
-        empty = segmentation in (None, [])
-        return 'error', 'masks are empty: no polygon.' if empty else 'masks are malformed.'
-    if isinstance(segmentation, list):
-        outside = _outside(segmentation, height, width)
-        if outside is None:
-            return 'error', 'polygons have coordinates that are no finite numbers.'
-        if outside > max(height, width):
-            return 'error', 'polygons lie far outside their image.'
-    elif list(segmentation['size']) != [height, width]:
+        return 'error', 'masks are empty: no polygon.' if segmentation in (None, []) else MALFORMED
+    polygons = isinstance(segmentation, list)
+    if not polygons and list(segmentation['size']) != [height, width]:
         return 'error', 'run-length masks have another size than their image.'
     try:
         rle = segmentation_to_rle(segmentation, height, width, 'it')
     except (DataError, TypeError, ValueError, OverflowError):
-        return 'error', 'run-length masks are damaged.'
+        return 'error', FAR_OUTSIDE if polygons else 'run-length masks are damaged.'
     if not coco_mask.area(rle):
         return 'error', 'masks are empty: no pixel.'
-    if isinstance(segmentation, list) and outside > BORDER:
+    if polygons and _outside(segmentation, height, width) > BORDER:
         return 'warning', 'polygons leave their image; the image may be another or was resized.'
     return None
 
 
-def _outside(polygons: list[list], height: int, width: int) -> float | None:
-    """By how many pixels polygons leave an image; None if a coordinate is no finite number."""
+def _outside(polygons: list[list], height: int, width: int) -> float:
+    """By how many pixels polygons leave an image."""
     outside = 0.0
     for polygon in polygons:
-        try:
-            points = np.asarray(polygon, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        if points.ndim != 1:
-            return None
-        x, y = points[::2], points[1::2]
-        far = max(-x.min(), x.max() - width, -y.min(), y.max() - height)
-        if not np.isfinite(points.sum()):
-            return None
-        outside = max(outside, float(far))
-    return outside
+        x, y = np.asarray(polygon[::2]), np.asarray(polygon[1::2])
+        outside = max(outside, -x.min(), x.max() - width, -y.min(), y.max() - height)
+    return float(outside)

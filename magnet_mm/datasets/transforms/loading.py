@@ -110,8 +110,8 @@ class LoadReferringMask(BaseTransform):
     """Decodes the annotated segmentation at the size of the original image.
 
     Required keys: `img, ori_shape` (so it stands after `LoadReferringImage`), and `segmentation`
-    or `segmentations` (see :func:`target_rle`). Optional: `height,
-    width` (pixels), which must then be the image's.
+    or `segmentations` (see :func:`magnet_mm.datasets.target_masks.target_rle`). Optional keys:
+    `height, width` (pixels), which must be the image's.
 
     Added keys: `gt_seg_map` (uint8 [H, W], 1 on the object), `gt_rle` (compressed RLE dict at
     original size); `gt_seg_map` is entered in `seg_fields`. The segmentations are removed.

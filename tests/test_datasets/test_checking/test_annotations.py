@@ -7,7 +7,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from magnet_mm.datasets.checking.instances import mask_problem
+from magnet_mm.datasets.checking.instances import FAR_OUTSIDE, MALFORMED, mask_problem
 
 IMAGES = 'images/mscoco/images/train2014'
 
@@ -73,12 +73,12 @@ def test_images_elsewhere(root, problems):
         ),
         (
             lambda c: c['annotations'][0].update(segmentation=[[0, 0, 5, float('nan'), 5, 5]]),
-            'polygons have coordinates that are no finite numbers.',
+            MALFORMED,
             1,
         ),
         (
             lambda c: c['annotations'][0].update(segmentation=[[0, 0, 1e9, 0, 1e9, 1e9]]),
-            'polygons lie far outside their image.',
+            FAR_OUTSIDE,
             1,
         ),
         (
