@@ -66,6 +66,7 @@ def test_model(config):
     assert ('backbone', 'text', 'config') in paths and len(paths) > 10
     for path in paths:
         assert_refused(MODELS, config.model, path)
+    print(f'{len(paths)} places of the model')
 
 
 def test_data(config):

@@ -51,6 +51,8 @@ class DurableCheckpointHook(CheckpointHook):
             self.backend_args = dict(backend=BACKEND)
         super().before_train(runner)
         self.file_backend = _RemoveLater(self.file_backend)
+        # Of the run that is resumed: its file must get the score of a validation that is repeated.
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
         if is_main_process() and '://' not in folder:
             self._remove_leftovers(runner)
         self._forget_lost_best(runner)
@@ -92,7 +94,8 @@ class DurableCheckpointHook(CheckpointHook):
         """Remove unfinished files, and what the run would have removed next when it was killed."""
         info = runner.message_hub.runtime_info
         used = {info.get('best_ckpt'), info.get('last_ckpt'), runner._load_from}
-        paths = [str(path) for path in unfinished_files(self.out_dir)]
+        folders = {str(self.out_dir), str(runner.work_dir)}
+        paths = [str(path) for folder in folders for path in unfinished_files(folder)]
         paths += [
             path
             for path in info.get(_SUPERSEDED, ())
