@@ -36,20 +36,31 @@ class RequestLimits:
         if not length.isdigit() or int(length) > self.max_bytes:
             await _answer(send, 413, _TOO_LARGE)
             return
-        await self.app(scope, _counting(receive, self.max_bytes), send)
+        await self._count(scope, receive, send)
 
+    async def _count(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """Cut off a body without a length, or with a wrong one, where it exceeds the limit."""
+        received, answered = 0, False
 
-def _counting(receive: Callable, max_bytes: int) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """``receive`` that cuts off a body without a length, or with a wrong one, at the limit."""
-    received = 0
+        async def receive_counted() -> dict[str, Any]:
+            nonlocal received
+            message = await receive()
+            received += len(message.get('body', b''))
+            return {'type': 'http.disconnect'} if received > self.max_bytes else message
 
-    async def receive_counted() -> dict[str, Any]:
-        nonlocal received
-        message = await receive()
-        received += len(message.get('body', b''))
-        return {'type': 'http.disconnect'} if received > max_bytes else message
+        async def send_unless_exceeded(message: dict[str, Any]) -> None:
+            nonlocal answered
+            if answered or received <= self.max_bytes:
+                answered = True
+                await send(message)
 
-    return receive_counted
+        try:
+            await self.app(scope, receive_counted, send_unless_exceeded)
+        except Exception:
+            if received <= self.max_bytes:
+                raise
+        if received > self.max_bytes and not answered:
+            await _answer(send, 413, _TOO_LARGE)
 
 
 async def _answer(send: Callable, status: int, text: bytes) -> None:

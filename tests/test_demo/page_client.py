@@ -68,7 +68,8 @@ def ask_all(url: str, requests: list[tuple[str, str]]) -> list[tuple[int, list[s
     """All requests at once, in a thread of their own (Playwright runs a loop in this one)."""
 
     async def gather():
-        limits = httpx.Limits(max_connections=None)
+        # a connection each: the server closes one that is idle for 5 s, while a request reuses it
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(timeout=900, limits=limits, trust_env=False) as client:
             return await asyncio.gather(*(ask(client, url, *request) for request in requests))
 

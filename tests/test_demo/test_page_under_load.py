@@ -59,8 +59,7 @@ def test_files_and_large_bodies_are_refused(server):
             ).status_code
         except httpx.TransportError:
             status = 'cut off'
-        assert status in (400, 413, 'cut off')
-        assert len(list(endless)) > 500  # most of it was never sent
+        assert status in (413, 'cut off')
     assert server.files() == before
     answers = ask_all(server.url, [(data_url(noise_picture(0)[1]), 'red')])
     assert answers[0][0] == 200  # and it goes on serving

@@ -9,12 +9,12 @@ from magnet_mm.demo.request_limits import RequestLimits
 
 
 async def echo(scope, receive, send):
-    """Reads the body, then answers with its length; as starlette, stops at a disconnect."""
+    """Reads the body, then answers with its length; as starlette, fails at a disconnect."""
     size, more = 0, True
     while more:
         message = await receive()
         if message['type'] == 'http.disconnect':
-            return
+            raise ConnectionError
         size += len(message['body'])
         more = message['more_body']
     await send({'type': 'http.response.start', 'status': 200, 'headers': []})
@@ -54,13 +54,21 @@ def test_large_and_odd_lengths_are_refused_unread(length):
 @pytest.mark.parametrize('length', [None, 10])
 def test_a_body_that_grows_is_cut_off(length):
     sent, unread = call('/gradio_api/queue/join', [b'x' * 60] * 5, length)
-    assert sent == [] and len(unread) == 3
+    assert sent[0] == 413 and len(sent) == 2 and len(unread) == 3
 
 
 @pytest.mark.parametrize('path', ['/upload', '/gradio_api/upload', '/any/root/gradio_api/upload/'])
 def test_gradios_upload_is_closed(path):
     (status, _), unread = call(path, [b'x'], 1)
     assert status == 404 and len(unread) == 1
+
+
+def test_errors_of_the_application_pass():
+    async def fail(scope, receive, send):
+        raise KeyError('a bug')
+
+    with pytest.raises(KeyError):
+        asyncio.run(RequestLimits(fail, 1)(dict(type='http', path='/', headers=[]), None, None))
 
 
 def test_other_protocols_pass():

@@ -59,7 +59,7 @@ def take_picture(url: str, out_file: Path, example: int, chromium: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
         page = browser.new_page(viewport=dict(width=1280, height=800))
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(600_000)
         page.goto(url)
         page.click(f'#picture [data-example="{example}"]')
         page.wait_for_function("document.querySelector('#sentences textarea').value.length > 3")
