@@ -21,6 +21,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from magnet_mm.errors import DataError
 from magnet_mm.evaluation import Item, PairedItems, decode_mask, item_iou, item_key, pair_items
 from magnet_mm.evaluation import item_groups as groups
 from magnet_mm.evaluation.bootstrap import SCORES, interval, item_sums, resampled_scores, scores_of
@@ -122,7 +123,15 @@ def _title(items: Sequence[Item]) -> str:
 
 def _mask_sizes(items: Sequence[Item]) -> str:
     """Size of the scored masks in pixels (width x height), or that they differ."""
-    sizes = {tuple(item['prediction']['size']) for item in items}
+    sizes = set()
+    for item in items:
+        size = item['prediction'].get('size')
+        if not isinstance(size, list) or [type(side) for side in size] != [int, int]:
+            raise DataError(
+                f'the prediction of ref_id {item["ref_id"]}, sent_id {item["sent_id"]} has no size '
+                f'[height, width] but {size!r:.40}; write the results again'
+            )
+        sizes.add(tuple(size))
     if len(sizes) > 1:
         return f'{len(sizes)} sizes (original resolution)'
     height, width = next(iter(sizes))

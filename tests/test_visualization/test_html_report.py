@@ -232,6 +232,13 @@ def test_items_of_another_dataset_are_refused(data, tmp_path):
         write_report(tmp_path, ItemSource(data, 'val'), Run('a', items))
 
 
+def test_damaged_prediction_is_named(data, tmp_path):
+    items = make_items()
+    items[2]['prediction'] = dict(size='huge', counts='')
+    with pytest.raises(DataError, match="sent_id 2 has no size .* but 'huge'"):
+        write_report(tmp_path, ItemSource(data, 'val'), Run('a', items))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_in_a_browser(report, scheme):
