@@ -34,6 +34,7 @@ model = dict(
                 attention_probs_dropout_prob=0.0,
             ),
         ),
+        fusion=dict(pool_sizes=(1, 3)),  # the last maps are 5x5 and 3x3
     ),
     decode_head=dict(
         channels=64,

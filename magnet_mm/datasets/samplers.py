@@ -1,9 +1,9 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""A sampler whose indices carry the visit (epoch), so that drawn sentences need no global RNG."""
+"""Samplers: indices that carry the visit (epoch), and test items grouped by image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 from mmengine.dataset import DefaultSampler
 from mmseg.registry import DATA_SAMPLERS
@@ -51,3 +51,30 @@ class VisitSampler(DefaultSampler):
         """Yields this rank's indices, each with the current visit and the seed."""
         visit, seed = self.epoch, self.seed
         return (VisitIndex(index, visit, seed) for index in super().__iter__())
+
+
+@DATA_SAMPLERS.register_module()
+class ImageSampler(DefaultSampler):
+    """Test items in the order of their images, so that a batch holds sentences of one image.
+
+    Every rank gets one stretch of the order (rounded up with items from its start, as
+    `DefaultSampler`), since neighbours share the work on their image. Scores do not depend on the
+    order: the metric sorts the items.
+
+    Args:
+        dataset: a `ReferringDataset`, or another with `get_data_info(index)['img_path']`.
+    """
+
+    def __init__(self, dataset: Sized) -> None:
+        super().__init__(dataset, shuffle=False)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yields this rank's indices."""
+        position: dict[str, int] = {}
+        images = [
+            position.setdefault(self.dataset.get_data_info(index)['img_path'], len(position))
+            for index in range(len(self.dataset))
+        ]
+        order = sorted(range(len(images)), key=images.__getitem__)  # stable
+        order = (order * -(-self.total_size // max(len(order), 1)))[: self.total_size]
+        return iter(order[self.rank * self.num_samples : (self.rank + 1) * self.num_samples])

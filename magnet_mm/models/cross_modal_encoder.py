@@ -76,6 +76,7 @@ class CrossModalEncoder(BaseModule):
         input_ids: Tensor,
         attention_mask: Tensor,
         final_words: bool = True,
+        image_of: Tensor | None = None,
     ) -> CrossModalFeatures:
         """Encode a batch.
 
@@ -85,6 +86,9 @@ class CrossModalEncoder(BaseModule):
             attention_mask: ``[B, T]`` int64, 1 for real tokens.
             final_words: False skips the last stage's update of the words, for heads that do
                 not read them.
+            image_of: int64 ``[B]``, which of fewer ``images [U, 3, H, W]`` each sentence speaks
+                of; up to the first fusion an image is then encoded once, not once per sentence.
+                None: one image per sentence.
         """
         stage_input = self.visual.embed(images)
         words = self.text.embed(input_ids)
@@ -93,6 +97,8 @@ class CrossModalEncoder(BaseModule):
         features = []
         for index, fusion in enumerate(self.fusion):
             visual = self.visual.stage(index, stage_input)
+            if image_of is not None and (index == 0 or not self._fuses_inside):
+                visual = visual.index_select(0, image_of)
             words = self.text.stage(index, words, additive_mask)
             visual, words, feature = fusion(
                 visual, words, attention_mask, update_words=final_words or index < last

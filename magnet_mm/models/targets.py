@@ -33,6 +33,23 @@ def stack_text(data_samples: Sequence[SegDataSample] | None) -> tuple[Tensor, Te
     )
 
 
+def shared_images(images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Leave out images that equal the one before them.
+
+    Args:
+        images: ``[B, 3, H, W]``.
+
+    Returns:
+        Images ``[U, 3, H, W]`` and int64 ``[B]``, which of them stands at each place of the batch;
+        the batch as it is and None when no image repeats.
+    """
+    repeats = (images[1:] == images[:-1]).flatten(1).all(1)
+    if not repeats.any():
+        return images, None
+    new = torch.cat([repeats.new_ones(1), ~repeats])
+    return images[new], new.long().cumsum(0) - 1
+
+
 def stack_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
     """Ground-truth masks ``[B, 1, H, W]`` at input resolution, float32 0/1."""
     return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).float()

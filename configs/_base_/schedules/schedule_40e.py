@@ -9,6 +9,7 @@ max_epochs = 40  # [P]
 optim_wrapper = dict(
     type='OptimWrapper',  # [C] LAVT: full precision; tools/train.py --amp for mixed
     optimizer=dict(type='AdamW', lr=5e-5, weight_decay=0.01),  # [P]
+    constructor='GroupedOptimWrapperConstructor',  # the same options in fewer groups
     paramwise_cfg=dict(
         custom_keys={
             # [C] LAVT: no weight decay for these; one learning rate for all parameters

@@ -8,6 +8,7 @@ optim_wrapper = dict(
     # Narrow networks from scratch want more than the 5e-5 of pretrained ones.
     optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0),
+    constructor='GroupedOptimWrapperConstructor',  # the same options in fewer groups
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
 

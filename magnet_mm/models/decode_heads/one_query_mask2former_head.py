@@ -92,47 +92,58 @@ class OneQueryMask2FormerHead(BaseModule):
 
     def forward(self, features: CrossModalFeatures) -> Tensor:
         """Mask logits ``[B, 1, H/4, W/4]`` of the last decoder layer."""
-        return self.decode(features)[-1]
+        return self.decode(features, every_mask=False)[-1]
 
-    def decode(self, features: CrossModalFeatures) -> list[Tensor]:
+    def decode(self, features: CrossModalFeatures, every_mask: bool = True) -> list[Tensor]:
         """Mask logits ``[B, 1, H/4, W/4]`` of the raw query and after every layer.
 
         Leaves the mask feature in ``features.pixel_embedding`` for the auxiliary heads.
+
+        Args:
+            features: what the encoder returned.
+            every_mask: False returns the last mask alone. The earlier ones are then computed only
+                where the next layer looks, at the size of its keys: resizing is linear, so the
+                mask feature is resized instead, once per size.
         """
         mask_feature, memories = self.pixel_decoder(features.visual)
         features.pixel_embedding = mask_feature
+        shapes = [tuple(memory.shape[2:]) for memory in memories]
         keys, positions = [], []
         for memory, level in zip(memories, self.level_embed.weight, strict=True):
             keys.append(memory.flatten(2).transpose(1, 2) + level)
             position = self.pixel_decoder.position(tuple(memory.shape[2:]), memory)
             positions.append(position.expand(memory.shape[0], -1, -1))
+        small = [] if every_mask else [_resize(mask_feature, shape) for shape in shapes]
 
         batch = mask_feature.shape[0]
         query = self.query_feat.weight.expand(batch, -1, -1)
         query_position = self.query_embed.weight.expand(batch, -1, -1)
-        masks = [self._mask(query, mask_feature)]
+        kernel, masks = self._kernel(query), []
         for index, layer in enumerate(self.transformer_decoder.layers):
             level = index % self.num_levels
+            if every_mask:
+                masks.append(_mask(kernel, mask_feature))
+                seen = masks[-1]
+            else:
+                seen = _mask(kernel, small[level])
             query = layer(
                 query=query,
                 key=keys[level],
                 value=keys[level],
                 query_pos=query_position,
                 key_pos=positions[level],
-                cross_attn_mask=self._blocked(masks[-1], tuple(memories[level].shape[2:])),
+                cross_attn_mask=self._blocked(seen, shapes[level]),
             )
-            masks.append(self._mask(query, mask_feature))
-        return masks
+            kernel = self._kernel(query)
+        return [*masks, _mask(kernel, mask_feature)]
 
-    def _mask(self, query: Tensor, mask_feature: Tensor) -> Tensor:
-        """Logits ``[B, 1, H, W]`` of the query ``[B, 1, C]``."""
-        kernel = self.mask_embed(self.transformer_decoder.post_norm(query))
-        return torch.einsum('bqc,bchw->bqhw', kernel, mask_feature)
+    def _kernel(self, query: Tensor) -> Tensor:
+        """What the mask feature is multiplied with, ``[B, 1, C]``."""
+        return self.mask_embed(self.transformer_decoder.post_norm(query))
 
     def _blocked(self, mask: Tensor, shape: tuple[int, int]) -> Tensor:
         """Keys outside the last mask, bool ``[B * heads, 1, h * w]``; none if all would be."""
-        logits = F.interpolate(mask.detach(), shape, mode='bilinear', align_corners=False)
-        blocked = logits.flatten(2).sigmoid() < 0.5
+        blocked = _resize(mask.detach(), shape).flatten(2).sigmoid() < 0.5
         blocked = blocked & ~blocked.all(-1, keepdim=True)
         return blocked.repeat_interleave(self.num_heads, dim=0)
 
@@ -154,3 +165,12 @@ class OneQueryMask2FormerHead(BaseModule):
             losses[f'{prefix}loss_mask'] = self.loss_mask(logits, target)
             losses[f'{prefix}loss_dice'] = self.loss_dice(logits.flatten(1), target.flatten(1))
         return losses
+
+
+def _mask(kernel: Tensor, mask_feature: Tensor) -> Tensor:
+    """Logits ``[B, 1, H, W]`` of a kernel ``[B, 1, C]`` and a map ``[B, C, H, W]``."""
+    return torch.einsum('bqc,bchw->bqhw', kernel, mask_feature)
+
+
+def _resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, shape, mode='bilinear', align_corners=False)

@@ -20,5 +20,7 @@ class SequenceInstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, N, C]`` to the same shape and dtype."""
         wide = x.float() if x.element_size() < 4 else x
-        variance, mean = torch.var_mean(wide, dim=1, keepdim=True, correction=0)
-        return ((wide - mean) * torch.rsqrt(variance + self.eps)).to(x.dtype)
+        # Not torch.var_mean: its one-pass sums over a middle dimension are an order slower.
+        centred = wide - wide.mean(1, keepdim=True)
+        variance = centred.square().mean(1, keepdim=True)
+        return (centred * torch.rsqrt(variance + self.eps)).to(x.dtype)

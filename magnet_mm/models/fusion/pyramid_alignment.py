@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from magnet_mm.models.fusion.pwam import PWAM
+from magnet_mm.models.ops import pooling_matrix, upsampling_matrix
 
 
 class PyramidLevel(nn.Module):
-    """One scale of CAM: pool to ``p x p``, mix channels, align with the words, upsample.
+    """One scale of CAM, pooled to ``p x p``: mix channels, align with the words.
 
     1x1 C->4C, layer norm over channels (eps 1e-6), 1x1 4C->C, GELU, 1x1 C->C/4, all bias-free [C].
     """
@@ -30,14 +31,9 @@ class PyramidLevel(nn.Module):
         )
         self.pwam = PWAM(channels // 4, text_channels, norm='layer')
 
-    def forward(self, visual: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
-        """``[B, H, W, C]`` to ``[B, H, W, C/4]``."""
-        size = self.pool_size
-        pooled = F.adaptive_avg_pool2d(visual.permute(0, 3, 1, 2), size).flatten(2).transpose(1, 2)
-        aligned = self.pwam(self.mixer(pooled), words, word_mask)
-        grid = aligned.transpose(1, 2).unflatten(2, (size, size))
-        upsampled = F.interpolate(grid, size=visual.shape[1:3], mode='bilinear', align_corners=True)
-        return upsampled.permute(0, 2, 3, 1)
+    def forward(self, pooled: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
+        """Cells ``[B, p * p, C]`` to ``[B, p * p, C/4]``."""
+        return self.pwam(self.mixer(pooled), words, word_mask)
 
 
 class PyramidAlignment(nn.Module):
@@ -75,5 +71,21 @@ class PyramidAlignment(nn.Module):
         Returns:
             ``[B, H, W, C]``.
         """
-        pyramid = [level(visual, words, word_mask) for level in self.levels]
-        return self.mixer(torch.cat([*pyramid, fused], dim=-1))
+        grids = tuple(level.pool_size for level in self.levels)
+        cells = [grid * grid for grid in grids]
+        where = (*visual.shape[1:3], grids, visual.device, visual.dtype)
+        pooled = torch.matmul(pooling_matrix(*where), visual.flatten(1, 2)).split(cells, dim=1)
+        # The mixer's linear layer of the concatenation is a sum over its parts, and upsampling is
+        # linear too: a level is multiplied with its part of the weight before it is upsampled.
+        first, *rest = self.mixer
+        quarter = visual.shape[-1] // 4
+        *parts, own = first.weight.split([quarter] * len(grids) + [fused.shape[-1]], dim=1)
+        mixed = [
+            F.linear(level(cell, words, word_mask), part)
+            for level, cell, part in zip(self.levels, pooled, parts, strict=True)
+        ]
+        pyramid = torch.matmul(upsampling_matrix(*where), torch.cat(mixed, dim=1))
+        x = F.linear(fused, own, first.bias) + pyramid.view_as(fused)
+        for layer in rest:
+            x = layer(x)
+        return x

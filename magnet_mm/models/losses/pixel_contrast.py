@@ -19,6 +19,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 # Logits are at most 1 / temperature; this is minus infinity for them, without its NaN gradients.
 _MASKED = -1e4
@@ -65,6 +66,54 @@ def _contrast(positive: Tensor, negatives: Tensor, valid: Tensor, usable: Tensor
     return (per_image * usable).mean()
 
 
+class LogSumExpOfProducts(torch.autograd.Function):
+    """``out[b, p] = log sum_n exp(anchors[b, p] . others[b, n])`` over the valid ``n``.
+
+    The ``[P, N]`` products are made chunk by chunk, and once more in the backward pass, so that
+    they never lie in memory together. The first argument is ``[B, P, E]``, the second
+    ``[B, N, E]``, the third bool ``[B, N]``; products are at most ``1 / temperature``.
+    """
+
+    # Numbers in a chunk: 4 MB in float32, which a core's cache holds in part (our choice).
+    chunk_numbers = 2**20
+
+    @staticmethod
+    def forward(ctx, anchors: Tensor, others: Tensor, valid: Tensor) -> Tensor:
+        """``[B, P]``; see the class."""
+        shift = torch.zeros(valid.shape, dtype=anchors.dtype, device=valid.device)
+        shift = shift.masked_fill_(~valid, _MASKED).unsqueeze(1)
+        out = torch.cat(
+            [
+                torch.baddbmm(shift, part, others.transpose(1, 2)).logsumexp(-1)
+                for part in anchors.split(_chunk_length(anchors, others), dim=1)
+            ],
+            dim=1,
+        )
+        ctx.save_for_backward(anchors, others, shift, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Gradients of anchors and others."""
+        anchors, others, shift, out = ctx.saved_tensors
+        length = _chunk_length(anchors, others)
+        grad_anchors, grad_others = [], torch.zeros_like(others)
+        for part, total, upstream in zip(
+            *(tensor.split(length, dim=1) for tensor in (anchors, out, grad)), strict=True
+        ):
+            shares = torch.baddbmm(shift, part, others.transpose(1, 2))
+            shares.sub_(total.unsqueeze(-1)).exp_().mul_(upstream.unsqueeze(-1))
+            grad_anchors.append(torch.bmm(shares, others))
+            grad_others.baddbmm_(shares.transpose(1, 2), part)
+        return torch.cat(grad_anchors, dim=1), grad_others, None
+
+
+def _chunk_length(anchors: Tensor, others: Tensor) -> int:
+    """Anchors per chunk."""
+    return max(1, LogSumExpOfProducts.chunk_numbers // (anchors.shape[0] * others.shape[1]))
+
+
 @_in_float32
 def pixel_to_pixel_loss(
     embedding: Tensor,
@@ -92,9 +141,9 @@ def pixel_to_pixel_loss(
     columns, column_valid = sample_pixels(~foreground, max_background)
     anchors = unit.gather(1, rows.unsqueeze(-1).expand(-1, -1, unit.shape[-1]))
     others = unit.gather(1, columns.unsqueeze(-1).expand(-1, -1, unit.shape[-1]))
-    positive = torch.einsum('bpe,be->bp', anchors, prototype) / temperature
-    pairs = torch.einsum('bpe,bne->bpn', anchors, others) / temperature
-    negatives = pairs.masked_fill(~column_valid.unsqueeze(1), _MASKED).logsumexp(-1)
+    anchors = anchors / temperature
+    positive = torch.einsum('bpe,be->bp', anchors, prototype)
+    negatives = LogSumExpOfProducts.apply(anchors, others, column_valid)
     usable = foreground.any(1) & ~foreground.all(1)
     return _contrast(positive, negatives, row_valid, usable)
 

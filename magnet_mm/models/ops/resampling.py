@@ -36,9 +36,13 @@ def pooling_matrix(
         ``[sum(g * g), height * width]``: its product with tokens ``[B, height * width, C]`` equals
         ``adaptive_avg_pool2d`` to every grid, one after the other.
     """
-    rows = [F.adaptive_avg_pool1d(torch.eye(height, device=device), grid).T for grid in grids]
-    columns = [F.adaptive_avg_pool1d(torch.eye(width, device=device), grid).T for grid in grids]
-    return torch.cat([torch.kron(y, x) for y, x in zip(rows, columns, strict=True)]).to(dtype)
+    exact = torch.promote_types(dtype, torch.float32)
+    return torch.cat(
+        [
+            torch.kron(*(_averages(side, grid, device, exact) for side in (height, width)))
+            for grid in grids
+        ]
+    ).to(dtype)
 
 
 @constant
@@ -57,16 +61,23 @@ def upsampling_matrix(
         ``[height * width, sum(g * g)]``: its product with the grids' tokens
         ``[B, sum(g * g), C]`` is the sum of all upsampled grids.
     """
+    exact = torch.promote_types(dtype, torch.float32)
     return torch.cat(
         [
-            torch.kron(_interpolation(grid, height, device), _interpolation(grid, width, device))
+            torch.kron(*(_interpolation(grid, side, device, exact) for side in (height, width)))
             for grid in grids
         ],
         dim=1,
     ).to(dtype)
 
 
-def _interpolation(source: int, target: int, device: torch.device) -> Tensor:
+def _averages(source: int, target: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Adaptive averages of ``source`` points in ``target`` cells, ``[target, source]``."""
+    points = torch.eye(source, device=device, dtype=dtype)
+    return F.adaptive_avg_pool1d(points, target).T.contiguous()
+
+
+def _interpolation(source: int, target: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Linear interpolation of ``source`` points to ``target`` points, ``[target, source]``."""
-    points = torch.eye(source, device=device).unsqueeze(0)
-    return F.interpolate(points, size=target, mode='linear', align_corners=True)[0].T
+    points = torch.eye(source, device=device, dtype=dtype).unsqueeze(0)
+    return F.interpolate(points, size=target, mode='linear', align_corners=True)[0].T.contiguous()

@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
-from magnet_mm.models.targets import stack_text
+from magnet_mm.models.targets import shared_images, stack_text
 from magnet_mm.structures import CrossModalFeatures
 
 
@@ -31,8 +31,9 @@ class ReferringSegmentor(EncoderDecoder):
     does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
 
     Raises:
-        ConfigError: for a ``neck``, sliding-window testing, two heads that corrupt the sentence, or
-            a head that asks for what encoder or decode head do not have.
+        ConfigError: for a ``neck``, sliding-window testing, a key in ``train_cfg`` or ``test_cfg``
+            that nothing reads, two heads that corrupt the sentence, or a head that asks for what
+            encoder or decode head do not have.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -41,6 +42,12 @@ class ReferringSegmentor(EncoderDecoder):
         if (kwargs.get('test_cfg') or {}).get('mode', 'whole') != 'whole':
             raise ConfigError(
                 "A sentence speaks of the whole image: test_cfg.mode must be 'whole'."
+            )
+        unread = set(kwargs.get('test_cfg') or {}) - {'mode'} | set(kwargs.get('train_cfg') or {})
+        if unread:
+            raise ConfigError(
+                f'ReferringSegmentor reads test_cfg.mode alone; nothing would read '
+                f'{", ".join(sorted(unread))}. Remove it from train_cfg and test_cfg.'
             )
         super().__init__(*args, **kwargs)
         self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))
@@ -90,24 +97,43 @@ class ReferringSegmentor(EncoderDecoder):
         return dict(head, **{name: known[name] for name in wanted})
 
     def extract_feat(
-        self, inputs: Tensor, input_ids: Tensor, attention_mask: Tensor, final_words: bool = True
+        self,
+        inputs: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        final_words: bool = True,
+        image_of: Tensor | None = None,
     ) -> CrossModalFeatures:
-        """Encode images ``[B, 3, H, W]`` and sentences ``[B, T]``."""
-        return self.backbone(inputs, input_ids, attention_mask, final_words=final_words)
+        """Encode images ``[B, 3, H, W]`` and sentences ``[B, T]``; see the encoder's forward."""
+        return self.backbone(
+            inputs, input_ids, attention_mask, final_words=final_words, image_of=image_of
+        )
 
-    def predict_logits(self, images: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def predict_logits(
+        self,
+        images: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        image_of: Tensor | None = None,
+    ) -> Tensor:
         """The pure-tensor entry point: what is exported, compiled, benchmarked and compared.
 
         Args:
             images: normalised RGB ``[B, 3, H, W]``, float.
             input_ids: ``[B, T]`` int64.
             attention_mask: ``[B, T]`` int64, 1 for real tokens.
+            image_of: for sentences that share images: int64 ``[B]``, the image of each, out of
+                ``images [U, 3, H, W]``.
 
         Returns:
             Mask logits ``[B, C, H/4, W/4]``, ``C = 1`` (sigmoid) or 2 (softmax; LAVT).
         """
         features = self.extract_feat(
-            images, input_ids, attention_mask, final_words=_reads_words(self.decode_head)
+            images,
+            input_ids,
+            attention_mask,
+            final_words=_reads_words(self.decode_head),
+            image_of=image_of,
         )
         return self.decode_head(features)
 
@@ -126,14 +152,21 @@ class ReferringSegmentor(EncoderDecoder):
         return losses
 
     def predict(
-        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+        self,
+        inputs: Tensor,
+        data_samples: list[SegDataSample] | None = None,
+        share_images: bool = True,
     ) -> list[SegDataSample]:
         """Add ``seg_logits`` and ``pred_sem_seg`` at input resolution to every sample.
+
+        Neighbours with the same image have it encoded once (:func:`shared_images`), unless
+        ``share_images`` is False, which the benchmark compares with.
 
         Raises:
             DataError: without data samples, since they carry the sentences.
         """
-        logits = self.predict_logits(inputs, *stack_text(data_samples))
+        images, image_of = shared_images(inputs) if share_images else (inputs, None)
+        logits = self.predict_logits(images, *stack_text(data_samples), image_of=image_of)
         upsampled = F.interpolate(
             logits.float(), inputs.shape[2:], mode='bilinear', align_corners=True
         )

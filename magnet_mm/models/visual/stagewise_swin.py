@@ -20,6 +20,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from magnet_mm.errors import CheckpointError
+from magnet_mm.models.visual.window_attention import ShiftedWindowAttention
 
 
 @MODELS.register_module()
@@ -27,12 +28,16 @@ class StagewiseSwin(SwinTransformer):
     """Swin Transformer that lets language in before each patch merging.
 
     Released LAVT and MagNet fuse there [C]. The arguments are those of mmseg's
-    ``SwinTransformer``; its output norms are not built, since the fusion modules own theirs.
+    ``SwinTransformer``; its output norms are not built, since the fusion modules own theirs, and
+    its window attention runs in fused kernels (:class:`ShiftedWindowAttention`).
     """
 
     def __init__(self, **kwargs) -> None:
         super().__init__(out_indices=(), **kwargs)
         self.channels: tuple[int, ...] = tuple(self.num_features)
+        for stage in self.stages:
+            for block in stage.blocks:
+                block.attn = ShiftedWindowAttention(block.attn)
 
     def init_weights(self) -> None:
         """Load the checkpoint of ``init_cfg``, and make sure that it was loaded.

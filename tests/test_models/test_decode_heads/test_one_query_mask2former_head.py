@@ -88,7 +88,7 @@ def test_outputs():
     masks = head.decode(features)
     assert [tuple(mask.shape) for mask in masks] == [(2, 1, 16, 16)] * 4  # raw query + 3 layers
     assert features.pixel_embedding.shape == (2, 32, 16, 16)
-    assert torch.equal(head(features), masks[-1])
+    torch.testing.assert_close(head(features), masks[-1], rtol=1e-4, atol=1e-5)
     # The first mask is the raw query on the pixel embedding that the auxiliary heads see.
     kernel = head.mask_embed(head.transformer_decoder.post_norm(head.query_feat.weight))[0]
     expected = (features.pixel_embedding * kernel[None, :, None, None]).sum(1, keepdim=True)

@@ -5,8 +5,10 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from magnet_mm.models.losses import pixel_to_pixel_loss, pixel_to_text_loss, sample_pixels
+from magnet_mm.models.losses.pixel_contrast import LogSumExpOfProducts
 
 
 def unit(vector):
@@ -136,3 +138,48 @@ def test_subsampled_p2p_uses_the_prototype_of_all_pixels():
     sampled = pixel_to_pixel_loss(embedding, foreground, 0.5, max_foreground=2)
     assert sampled.item() == pytest.approx(full.item(), rel=1e-6)
     assert full.item() == pytest.approx(math.log(1 + math.exp(-2)), rel=1e-5)
+
+
+# ---- products in chunks -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('numbers', [1, 30, 10**6])
+def test_chunks_equal_the_whole(numbers, monkeypatch):
+    monkeypatch.setattr(LogSumExpOfProducts, 'chunk_numbers', numbers)
+    anchors, others = (
+        torch.randn(2, size, 3, dtype=torch.float64, requires_grad=True) for size in (5, 7)
+    )
+    valid = torch.rand(2, 7) < 0.7
+    whole = (anchors @ others.transpose(1, 2)).masked_fill(~valid.unsqueeze(1), -1e4).logsumexp(-1)
+    ours = LogSumExpOfProducts.apply(anchors, others, valid)
+    torch.testing.assert_close(ours, whole)
+    upstream = torch.randn_like(whole)
+    for gradient, expected in zip(
+        torch.autograd.grad(ours, (anchors, others), upstream),
+        torch.autograd.grad(whole, (anchors, others), upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, expected)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the size of the largest tensor that any operation returned."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.numel())
+        return result
+
+
+def test_no_matrix_of_all_pairs_in_memory(monkeypatch):
+    monkeypatch.setattr(LogSumExpOfProducts, 'chunk_numbers', 4000)
+    embedding = torch.randn(2, 400, 4, requires_grad=True)
+    foreground = torch.arange(400).expand(2, -1) < 180
+    with LargestTensor() as mode:
+        pixel_to_pixel_loss(embedding, foreground, 0.1, 180, 220).backward()
+    assert embedding.grad.abs().max() > 0
+    assert 400 * 4 * 2 <= mode.largest <= 4000 < 180 * 220
