@@ -19,6 +19,7 @@ from mmseg.registry import (
 
 import magnet_mm  # noqa: F401  registers the components
 from magnet_mm.errors import ConfigError
+from magnet_mm.visualization import ReferringVisualizer
 
 CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*_tiny_refshapes.py'))
 TYPO = 'unknwon_key'
@@ -87,6 +88,7 @@ def test_metric_and_visualizer(config):
 
 
 def test_hooks(config):
+    ReferringVisualizer.get_instance('typos')  # the visualization hook wants one
     ours = []
     for hook in config.default_hooks.values():
         if HOOKS.get(hook.type).__module__.startswith('magnet_mm'):

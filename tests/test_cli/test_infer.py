@@ -40,7 +40,7 @@ def test_prints_and_writes_what_the_inferencer_returns(image, model, tmp_path, c
                  '--device', 'cpu', '--batch-size', '1', '--save-probabilities']) == 0  # fmt: skip
     printed = capsys.readouterr().out
     inferencer = ReferringSegInferencer('magnet_tiny_refshapes', model[3], 'cpu')
-    results = inferencer(image, sentences)
+    results = inferencer(image, sentences, batch_size=1)
     for line, result in zip(read(out), results, strict=True):
         assert line['expression'] == result.expression and line['score'] == result.score
         mask = np.asarray(Image.open(out / line['mask_file'])) > 0

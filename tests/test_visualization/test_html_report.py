@@ -27,7 +27,7 @@ CHROMIUM = '/usr/bin/chromium'
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
 TERMINAL = 'left \x1b[31mred\x1b]0;owned\x07 \u202eball'
 SENTENCES = ('the left ball', HOSTILE, TERMINAL, 'ball & "chain" above the box', 'blue', 'big one')
-KINDS = ('place', '<b>kind</b>', 'place', None, None, 'place')
+KINDS = ('place', 'other', 'place', None, None, 'place')
 IOUS = (1.0, 0.5, 0.25, 0.0, 0.75, 0.5)
 
 
