@@ -39,9 +39,7 @@ def pooling_matrix(
     exact = torch.promote_types(dtype, torch.float32)
     return torch.cat(
         [
-            torch.kron(
-                *(_averages(side, grid, device, exact).contiguous() for side in (height, width))
-            )
+            _both_axes(*(_averages(side, grid, device, exact) for side in (height, width)))
             for grid in grids
         ]
     ).to(dtype)
@@ -66,7 +64,7 @@ def upsampling_matrix(
     exact = torch.promote_types(dtype, torch.float32)
     return torch.cat(
         [
-            torch.kron(*(_interpolation(grid, side, device, exact) for side in (height, width)))
+            _both_axes(*(_interpolation(grid, side, device, exact) for side in (height, width)))
             for grid in grids
         ],
         dim=1,
@@ -83,3 +81,9 @@ def _interpolation(source: int, target: int, device: torch.device, dtype: torch.
     """Linear interpolation of ``source`` points to ``target`` points, ``[target, source]``."""
     points = torch.eye(source, device=device, dtype=dtype).unsqueeze(0)
     return F.interpolate(points, size=target, mode='linear', align_corners=True)[0].T.contiguous()
+
+
+def _both_axes(rows: Tensor, columns: Tensor) -> Tensor:
+    """Kronecker product; ``torch.kron`` fails on the strides of a single row or column."""
+    product = rows[:, None, :, None] * columns[:, None, :]
+    return product.flatten(2).flatten(0, 1)
