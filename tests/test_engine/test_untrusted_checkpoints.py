@@ -252,7 +252,7 @@ def test_mmseg_own_test_script(tmp_path):
         env={**os.environ, 'PYTHONPATH': str(REPOSITORY), 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1'},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode and 'CheckpointError' in done.stderr and 'bad.pth' in done.stderr
     assert not (tmp_path / 'ran').exists()
