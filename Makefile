@@ -90,9 +90,11 @@ demo: $(READY)
 	  --json $(DEMO)/results.json --out $(DEMO)/predictions
 	$(PY) tools/analysis_tools/draw_predictions.py $(DEMO_CONFIG) \
 	  $(DEMO)/predictions/val/items_refshapes_val.jsonl --split val --out-dir $(DEMO)/overlays
+	$(PY) tools/analysis_tools/report.py $(DEMO)/predictions/val/items_refshapes_val.jsonl \
+	  --config $(DEMO_CONFIG) --out $(DEMO)/report
 	$(PY) tools/analysis_tools/plot_curves.py $(DEMO) --out $(DEMO)/curves.png
 	$(PY) tools/analysis_tools/check_scores.py $(DEMO)/results.json
-	@echo "Scores: $(DEMO)/results.json   overlays: $(DEMO)/overlays   curves: $(DEMO)/curves.png"
+	@echo "Scores: $(DEMO)/results.json   overlays: $(DEMO)/overlays   report: $(DEMO)/report/report.html   curves: $(DEMO)/curves.png"
 
 clean:
 	rm -rf $(DEMO) build *.egg-info
