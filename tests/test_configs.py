@@ -211,13 +211,8 @@ def test_the_ablations_of_magnet(kind, name):
     ours = read(f'ablations/magnet_{kind}'.format(name)).to_dict()
     has_cam, heads = MAGNET_ABLATIONS[name]
     pool_sizes = ours['model']['backbone']['fusion'].pop('pool_sizes')
-<<<<<<< HEAD
-    assert pool_sizes == (full['model']['backbone']['fusion']['pool_sizes'] if has_cam else ())
-    del full['model']['backbone']['fusion']['pool_sizes']
-=======
     whole = full['model']['backbone']['fusion'].pop('pool_sizes')
     assert pool_sizes == (whole if has_cam else ())
->>>>>>> coupalign
     assert ours['model'].pop('auxiliary_head') == [
         head for head in full['model'].pop('auxiliary_head') if head['type'] in heads
     ]
