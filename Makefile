@@ -1,7 +1,11 @@
 # The commands of the README and of CI. Each sets up its own environment into $(VENV) first.
 #   make demo            data, training, evaluation and pictures (training takes most of the time)
 #   make test            the whole suite           (make test STACK=onedl: on the maintained forks)
+#   make test-faults     long runs and injected faults that take minutes
 #   make lint
+#   make docs            docs/_build/html
+#   make ablation        the tables of docs/ablations (SEEDS="0 1 2"; MINUTES=60 stops early, the next call goes on)
+#   make bench           the tables of docs/performance.md
 # To use an environment of your own instead: make test PY=/path/to/python
 
 STACK ?= official
@@ -31,8 +35,10 @@ endif
 DEMO := work_dirs/demo
 DEMO_CONFIG := configs/magnet_tiny_refshapes.py
 DATA := data/refshapes
+SEEDS ?= 0
+MINUTES ?=
 
-.PHONY: env lint test demo clean
+.PHONY: env lint test test-faults docs demo ablation bench clean
 
 env: $(READY)
 
@@ -52,7 +58,28 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest -m "not faults"
+
+test-faults: $(READY)
+	$(PY) -m pytest -m faults
+
+docs: $(READY)
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# RefShapes is made once; the demo and the ablations read the same.
+$(DATA)/.made: $(READY) $(wildcard magnet_mm/datasets/refshapes/*.py)
+	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
+	touch $@
+
+ablation: $(READY) $(DATA)/.made
+	for name in magnet_parts coupalign_masks; do \
+	  $(PY) tools/analysis_tools/ablate.py $$name --seeds $(SEEDS) --out docs/ablations \
+	    $(if $(MINUTES),--minutes $(MINUTES)); \
+	done
+
+bench: $(READY)
+	$(PY) tools/analysis_tools/write_performance_page.py
 
 demo: $(READY)
 	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)

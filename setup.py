@@ -1,9 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Installs ``magnet_mm``; see the README for the two commands that do everything."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -12,6 +14,19 @@ def read_requirements(name: str) -> list[str]:
     """Lines of ``requirements/<name>.txt`` without comments."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+class BuildWithConfigs(build_py):
+    """Puts the configs into a wheel, at ``magnet_mm/.mim/configs`` where MIM looks for them."""
+
+    def run(self) -> None:
+        """Build, then copy; an editable install reads the checkout's own configs."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / 'magnet_mm' / '.mim'
+            ignore = shutil.ignore_patterns('__pycache__')
+            shutil.copytree(ROOT / 'configs', target / 'configs', ignore=ignore, dirs_exist_ok=True)
+            shutil.copy(ROOT / 'model-index.yml', target)
 
 
 version = {}
@@ -26,7 +41,9 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
-    package_data={'magnet_mm': ['datasets/vocabularies/*/*']},
+    cmdclass=dict(build_py=BuildWithConfigs),
+    entry_points=dict(console_scripts=['magnet-mm=magnet_mm.cli:main']),
+    package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'visualization/templates/*']},
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
     # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
     # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).

@@ -19,6 +19,7 @@ model = dict(
             base_channels=24,
             stem_channels=24,
             norm_cfg=dict(type='BN'),  # one device is enough
+            zero_init_residual=False,  # branches that start at zero learn shapes later
         ),
         text=dict(
             groups=(1, 1, 1, 1),
@@ -33,6 +34,7 @@ model = dict(
                 attention_probs_dropout_prob=0.0,
             ),
         ),
+        fusion=dict(pool_sizes=(1, 3)),  # the last maps are 5x5 and 3x3
     ),
     decode_head=dict(
         channels=64,
@@ -46,7 +48,7 @@ model = dict(
         dict(
             type='MaskGroundingHead',
             mask_token_id=4,  # [MASK] of the shipped vocabulary
-            corruption=0.05,  # nearly every word of these short sentences decides
+            mask_encoder=dict(type='PooledMaskEncoder'),  # from scratch it helps sooner
             num_layers=2,
             num_heads=4,
             ffn_channels=128,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -130,3 +131,30 @@ def build_model() -> Callable[[ConfigDict], torch.nn.Module]:
         return model
 
     return build
+
+
+@pytest.fixture(scope='session')
+def random_weights(tmp_path_factory) -> Path:
+    """A checkpoint of configs/magnet_tiny_refshapes.py: random, but with masks that are neither
+    empty nor full, and that depend on the sentence.
+    """
+    from mmengine.config import Config
+    from mmengine.registry import DefaultScope
+    from mmseg.registry import MODELS
+
+    from magnet_mm.apis import ReferringSegInferencer
+
+    config = ROOT / 'configs/magnet_tiny_refshapes.py'
+    path = tmp_path_factory.mktemp('weights') / 'random.pth'
+    image = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    for seed in range(30):
+        torch.manual_seed(seed)
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            model = MODELS.build(Config.fromfile(config).model)
+        torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+        inferencer = ReferringSegInferencer(config, path, 'cpu')
+        first, second = inferencer(image, ['the red circle', 'left square'])
+        shares = [result.mask.mean() for result in (first, second)]
+        if all(0.01 < share < 0.99 for share in shares) and (first.mask != second.mask).any():
+            return path
+    raise AssertionError('no seed of 30 gives the random model masks of use')

@@ -7,11 +7,23 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmseg.registry import DATASETS, METRICS
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS, METRICS, MODELS
 
 from magnet_mm.engine.runtime import fit_to_machine
+from magnet_mm.models import StagewiseDarknet
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*.py'))
+ROOT = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = sorted([*ROOT.glob('*.py'), *ROOT.glob('ablations/*.py')])
+MAGNET_ABLATIONS = {  # name: (CAM, auxiliary heads)
+    'baseline': (False, []),
+    'mg': (False, ['MaskGroundingHead']),
+    'cam': (True, []),
+    'cal': (False, ['AlignmentHead']),
+    'mg-cam': (True, ['MaskGroundingHead']),
+    'mg-cal': (False, ['MaskGroundingHead', 'AlignmentHead']),
+    'cam-cal': (True, ['AlignmentHead']),
+}
 
 
 def shrink(model: dict) -> dict:
@@ -21,8 +33,10 @@ def shrink(model: dict) -> dict:
         visual.update(
             embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, init_cfg=None
         )
-    else:
+    elif visual['type'] == 'StagewiseResNet':
         visual.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
+    else:  # Darknet's widths are fixed: see narrow_darknet
+        visual.update(init_cfg=None)
     text = model['backbone']['text']
     layers = [4, 0, 0, 0] if 0 in text['groups'] else [1, 1, 1, 1]
     text.update(
@@ -43,10 +57,25 @@ def shrink(model: dict) -> dict:
         model['decode_head'].update(
             channels=32, num_heads=2, encoder_layers=1, decoder_layers=3, decoder_ffn_channels=32
         )
+    if model['decode_head']['type'] == 'CoupAlignHead':
+        model['decode_head'].update(embed_channels=16)
+        model['decode_head']['mask_generator'].update(num_layers=1, num_heads=2, ffn_channels=16)
     for head in model.get('auxiliary_head', []):
         if head['type'] == 'MaskGroundingHead':
             head.update(num_layers=1, num_heads=2, ffn_channels=32, corruption=0.5)
     return model
+
+
+@pytest.fixture(autouse=True)
+def narrow_darknet(monkeypatch):
+    """Darknet-53 with one block per stage and few channels."""
+    narrow = ((1, 1, 1, 1, 1), ((32, 8), (8, 8), (8, 16), (16, 32), (32, 64)))
+    monkeypatch.setattr(StagewiseDarknet, 'arch_settings', {53: narrow})
+
+
+def read(name: str) -> Config:
+    """A shipped config by its path below ``configs``, without ``.py``."""
+    return Config.fromfile(str(ROOT / f'{name}.py'))
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
@@ -55,7 +84,9 @@ def config(request) -> Config:
 
 
 def test_there_are_configs():
-    assert {'magnet_swinb_refcoco', 'magnet_tiny_refshapes'} <= {path.stem for path in CONFIGS}
+    names = {path.stem for path in CONFIGS}
+    assert {'magnet_swinb_refcoco', 'magnet_tiny_refshapes', 'magnet_tiny_mg_refshapes'} <= names
+    assert len(names) == len(CONFIGS)  # a work directory is named after the file alone
 
 
 def test_model_trains_one_step(config, build_model, make_samples):
@@ -81,8 +112,6 @@ def test_model_trains_one_step(config, build_model, make_samples):
 
 
 def test_data_and_metric_build(config):
-    from mmengine.registry import init_default_scope
-
     init_default_scope('mmseg')
     size = tuple(config.model.data_preprocessor.size)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
@@ -102,11 +131,16 @@ def _pipelines(dataset: dict) -> list[list[dict]]:
 
 
 @pytest.mark.parametrize(
-    'name', [path.stem for path in CONFIGS if path.stem.startswith('magnet_swinb_')]
+    'name',
+    [
+        str(path.relative_to(ROOT).with_suffix(''))
+        for path in CONFIGS
+        if path.stem.startswith('magnet_swinb_')
+    ],
 )
 def test_the_recipe_of_the_supplement(name):
     """MagNet supplement sec. 3: AdamW 5e-5, decay 0.01, polynomial, 40 epochs, batch 32, 480 px."""
-    config = Config.fromfile(str(CONFIGS[0].parent / f'{name}.py'))
+    config = read(name)
     assert config.optim_wrapper.optimizer == dict(type='AdamW', lr=5e-5, weight_decay=0.01)
     assert [scheduler.type for scheduler in config.param_scheduler] == ['PolyLR']
     assert config.train_cfg.max_epochs == config.param_scheduler[0].end == 40
@@ -119,3 +153,87 @@ def test_the_recipe_of_the_supplement(name):
         if step['type'] == 'TokenizeExpression'
     }
     assert tokens == {20}
+
+
+@pytest.mark.parametrize(
+    ('name', 'allowed'),
+    [
+        ('lavt_r101', set()),
+        ('magnet_r101', set()),
+        ('coupalign_r101', set()),
+        ('magnet_darknet53', {'mean', 'std'}),
+        ('coupalign_darknet53', {'mean', 'std'}),
+    ],
+)
+def test_a_backbone_swap_changes_the_visual_entry_alone(name, allowed):
+    """Darknet's weights also want their own normalisation of the pixels."""
+    ours = read(f'{name}_refcoco').to_dict()
+    theirs = read(f'{name.split("_")[0]}_swinb_refcoco').to_dict()
+    before, after = theirs['model']['data_preprocessor'], ours['model']['data_preprocessor']
+    assert {key for key in before if before[key] != after[key]} == allowed
+    for config in (ours, theirs):
+        del config['model']['backbone']['visual'], config['model']['data_preprocessor']
+    assert {key: ours[key] for key in theirs} == theirs
+
+
+@pytest.mark.parametrize('name', ['magnet_darknet53', 'coupalign_darknet53'])
+def test_the_darknet_configs_warn_of_their_weights(name):
+    init_default_scope('mmseg')
+    with pytest.warns(UserWarning, match='has seen the val and test images of RefCOCO'):
+        MODELS.build(read(f'{name}_refcoco').model.backbone.visual)
+
+
+@pytest.mark.parametrize(
+    ('name', 'plugin'),
+    [
+        ('lavt-mg_swinb', 'mask_grounding_head'),
+        ('lavt-mg_r101', 'mask_grounding_head'),
+        ('lavt-cal_swinb', 'cross_modal_alignment_head'),
+        ('lavt-contrast_swinb', 'pixel_contrast_head'),
+        ('coupalign-mg_swinb', 'mask_grounding_head'),
+        ('coupalign-cal_swinb', 'cross_modal_alignment_head'),
+    ],
+)
+def test_a_plugin_adds_one_head(name, plugin):
+    method, backbone = name.split('_')
+    ours = read(f'{name}_refcoco').to_dict()
+    theirs = read(f'{method.split("-")[0]}_{backbone}_refcoco').to_dict()
+    heads = ours['model'].pop('auxiliary_head')
+    assert heads == [*theirs['model'].pop('auxiliary_head', []), ours[plugin]]
+    assert {key: ours[key] for key in theirs} == theirs
+
+
+@pytest.mark.parametrize('name', MAGNET_ABLATIONS)
+@pytest.mark.parametrize('kind', ['swinb_{}_refcoco', 'tiny_{}_refshapes'])
+def test_the_ablations_of_magnet(kind, name):
+    """Everything but the named parts, and their sizes, is the full model's."""
+    full = read(f'magnet_{kind}'.replace('_{}', '')).to_dict()
+    ours = read(f'ablations/magnet_{kind}'.format(name)).to_dict()
+    has_cam, heads = MAGNET_ABLATIONS[name]
+    pool_sizes = ours['model']['backbone']['fusion'].pop('pool_sizes')
+    assert pool_sizes == (full['model']['backbone']['fusion']['pool_sizes'] if has_cam else ())
+    del full['model']['backbone']['fusion']['pool_sizes']
+    assert ours['model'].pop('auxiliary_head') == [
+        head for head in full['model'].pop('auxiliary_head') if head['type'] in heads
+    ]
+    assert ours == full
+
+
+@pytest.mark.parametrize('count', [0, 20, 50, 100, 150, 200])
+@pytest.mark.parametrize(
+    'kind', ['coupalign_swinb_n{}_refcoco', 'ablations/coupalign_tiny_n{}_refshapes']
+)
+def test_the_ablations_of_coupalign(kind, count):
+    """Table 3 of the supplement: N masks; N = 0 has neither mask generator nor alignment."""
+    full = read(kind.replace('_n{}', '').replace('ablations/', '')).to_dict()
+    ours = read(kind.format(count)).to_dict()
+    head, whole = ours['model'].pop('decode_head'), full['model'].pop('decode_head')
+    assert ours == full
+    if count:
+        assert head['mask_generator'].pop('num_queries') == count
+        del whole['mask_generator']['num_queries']
+        assert head == whole
+    else:
+        assert head.pop('type') == 'LAVTHead'
+        assert set(head) <= {'channels', 'norm_cfg', 'loss_decode'}
+        assert all(whole[key] == value for key, value in head.items())

@@ -21,20 +21,26 @@ def test_every_metafile_is_imported():
     assert set(index['Import']) == files
 
 
-def test_configs_exist_and_every_published_swin_config_is_listed():
+def test_configs_exist_and_every_published_config_is_listed():
     listed = {model['Config'] for model in models()}
     assert all((ROOT / config).is_file() for config in listed)
+    patterns = [
+        *(f'{method}_swinb*_refcoco*.py' for method in ('magnet', 'lavt', 'coupalign')),
+        'lavt_r101_refcoco.py',
+        'coupalign_r101_refcoco.py',
+        'coupalign_darknet53_refcoco.py',
+    ]
     shipped = {
         str(path.relative_to(ROOT))
-        for method in ('magnet', 'lavt')
-        for path in ROOT.glob(f'configs/{method}_swinb*_refcoco*.py')
+        for pattern in patterns
+        for path in ROOT.glob(f'configs/{pattern}')
         if not path.stem.endswith('_released')  # same numbers as the corrected network's
     }
     assert listed == shipped
 
 
 def test_page_and_metafiles_agree():
-    """Rows of the page: | data set | split | `config` | oIoU | [mIoU |] measured ... |."""
+    """Rows of the page: | data set | split | `config` | oIoU, mIoU or both | measured ... |."""
     page = {}
     for line in (ROOT / 'docs' / 'model_zoo.md').read_text().splitlines():
         row = re.match(r'\| (.+?) \| (val|test\w?) \| `(.+?)` \|(.+)\|$', line)
@@ -49,7 +55,25 @@ def test_page_and_metafiles_agree():
             metrics = result['Metrics']
             published = [metrics[f'{m} (published)'] for m in ('oIoU', 'mIoU')
                          if f'{m} (published)' in metrics]  # fmt: skip
-            assert metrics['oIoU (measured)'] is None
+            measured = [v for name, v in metrics.items() if name.endswith('(measured)')]
+            assert measured == [None] * len(published)
             metafiles[Path(model['Config']).name, result['Dataset']] = published
-    assert len(page) == 9 + 12
+    assert len(page) == 9 + 12 + 8 + 3 + 6
+    assert page == metafiles
+
+
+def test_precisions_agree():
+    """Rows of the page: | `config` | P@0.5/0.6/0.7/0.8/0.9 |."""
+    text = (ROOT / 'docs' / 'model_zoo.md').read_text()
+    page = {
+        name: [float(value) for value in values.split('/')]
+        for name, values in re.findall(r'^\| `(\S+)` \| ([\d./]+) \|$', text, re.MULTILINE)
+    }
+    metafiles = {}
+    for model in models():
+        for result in model['Results']:
+            values = [v for name, v in result['Metrics'].items() if name.startswith('P@')]
+            if values:
+                metafiles[Path(model['Config']).name] = values
+    assert len(page) == 3 + 6
     assert page == metafiles

@@ -1,6 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """What every run shares. "our choice" marks values that no paper prescribes."""
 
+_base_ = './tta.py'
+
 default_scope = 'mmseg'
 custom_imports = dict(imports=['magnet_mm'], allow_failed_imports=False)
 
@@ -17,7 +19,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),  # as mmseg
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='DurableCheckpointHook',  # a crash or a full disk leaves the last good one
         by_epoch=True,
         interval=1,  # our choice
         max_keep_ckpts=2,  # our choice: Swin-B, BERT-base and AdamW state take 3.6 GB a file
@@ -25,16 +27,20 @@ default_hooks = dict(
         rule='greater',  # mmengine cannot tell the direction of oIoU from its name
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),  # the visit number of VisitSampler
-    visualization=dict(type='SegVisualizationHook'),  # draws with tools/test.py --show-dir
+    # val_samples.png after every validation; draws tests with tools/test.py --show-dir
+    visualization=dict(type='ReferringVisualizationHook', val_samples=8),  # our choice
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
     safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
+    resume=dict(type='ResumeHook'),  # passes over damaged files, repeats a cut-off validation
+    finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
+    worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice
     checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
 )
 
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='ReferringVisualizer', vis_backends=vis_backends, name='visualizer')
 
-log_processor = dict(by_epoch=True)
+log_processor = dict(type='MemoryLogProcessor', by_epoch=True)  # memory without CUDA too
 log_level = 'INFO'
 load_from = None
 resume = False

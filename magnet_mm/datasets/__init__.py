@@ -1,17 +1,23 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Referring-expression data: annotation reading, datasets, the visit sampler, transforms."""
 
+from magnet_mm.datasets.generalized_dataset import GeneralizedReferringDataset
+from magnet_mm.datasets.jsonl_dataset import JsonLinesReferringDataset
 from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 from magnet_mm.datasets.samplers import ImageSampler, VisitIndex, VisitSampler
 from magnet_mm.datasets.transforms import (
+    LoadReferringImage,
     LoadReferringMask,
     PackReferringInputs,
     TokenizeExpression,
 )
 
 __all__ = [
+    'GeneralizedReferringDataset',
     'ImageSampler',
+    'JsonLinesReferringDataset',
+    'LoadReferringImage',
     'LoadReferringMask',
     'MixedReferringDataset',
     'PackReferringInputs',

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
+
+from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
 EXPRESSIONS = ('own', 'shuffled', 'blank')
 
@@ -25,6 +30,24 @@ def draw_sentence(count: int, seed: int, visit: int, item: int) -> int:
     Source: data.md, "Protocol": drawn at every visit; the generator is our choice.
     """
     return int(np.random.default_rng((seed, visit, item)).integers(count))
+
+
+def check_kind(kind: Any, where: str) -> None:
+    """Checks the kind of a sentence, which becomes a column of tables and a key of logs.
+
+    Args:
+        kind: None, or a short label such as `place`: letters, digits, `_`, `-`, `+`, `.`, space.
+        where (str): File, item and field, for the message.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if kind is not None and not (isinstance(kind, str) and re.fullmatch(r'[\w .+-]{1,40}', kind)):
+        raise DataError(
+            f'{where} should be a short label of letters and digits or absent, found '
+            f'{printable(kind, 60) if isinstance(kind, str) else type(kind).__name__}. '
+            'Correct or download the file again.'
+        )
 
 
 def sentence_items(records: list[dict]) -> list[dict]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import LoadImageFromFile, Resize
+from mmcv.transforms import Resize
+
+from magnet_mm.datasets.transforms import LoadReferringImage
 
 # What loading and resizing write about the image.
 _IMAGE_KEYS = ('img', 'img_shape', 'ori_shape', 'scale', 'scale_factor', 'keep_ratio')
@@ -16,7 +18,7 @@ _IMAGE_KEYS = ('img', 'img_shape', 'ori_shape', 'scale', 'scale_factor', 'keep_r
 class ImageSharingPipeline:
     """Runs the transforms of a pipeline and remembers the last image.
 
-    Only mmcv's own ``LoadImageFromFile`` and ``Resize`` with a fixed scale are shared, and only
+    Only ``LoadReferringImage`` and mmcv's ``Resize`` with a fixed scale are shared, and only
     while nothing else but :attr:`independent` transforms came before them: they depend on the file
     alone. Every other transform runs for every item.
 
@@ -29,7 +31,7 @@ class ImageSharingPipeline:
         self.transforms = list(transforms)
         self._shared = set()
         for position, transform in enumerate(self.transforms):
-            if type(transform) is LoadImageFromFile or (
+            if type(transform) is LoadReferringImage or (
                 type(transform) is Resize and transform.scale is not None
             ):
                 self._shared.add(position)

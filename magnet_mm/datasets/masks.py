@@ -1,14 +1,28 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""COCO segmentations (polygons, RLE, compressed RLE) to RLE and to 0/1 masks, by pycocotools."""
+"""COCO segmentations (polygons, RLE, compressed RLE) to RLE and to 0/1 masks, by pycocotools.
+
+pycocotools trusts its input: NaN coordinates give an empty mask, coordinates of a billion exhaust
+the memory, and run lengths that do not cover the image leave pixels undefined. So everything is
+checked here before it gets there.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
+
+# Limits far beyond any real annotation (our choice): they bound time and memory of one mask.
+MAX_PIXELS = 1 << 28
+MAX_POLYGONS = 10_000
+MAX_BOUNDARY = 1 << 24  # pixels along all edges of one object
+
+_CORRECT = 'Correct the annotation file.'
 
 
 def check_segmentation(segmentation: Any, where: str) -> None:
@@ -19,33 +33,43 @@ def check_segmentation(segmentation: Any, where: str) -> None:
         where (str): File and annotation, for the message.
 
     Raises:
-        DataError: Neither form, no polygon at all, or a polygon without three points.
+        DataError: Neither form, no polygon at all, more than `MAX_POLYGONS`, a polygon without
+            three points, or a coordinate that is no finite number.
     """
     if isinstance(segmentation, dict):
-        if not isinstance(segmentation.get('counts'), list | str | bytes) or not (
-            isinstance(segmentation.get('size'), list | tuple) and len(segmentation['size']) == 2
-        ):
-            raise DataError(
-                f'{where}: an RLE segmentation needs "size" [height, width] and "counts" (a list '
-                f'of run lengths or a string), found keys {sorted(map(str, segmentation))}. '
-                'Correct the annotation file.'
-            )
+        _check_rle_form(segmentation, where)
         return
     if not isinstance(segmentation, list) or not segmentation:
         raise DataError(
             f'{where}: the segmentation is neither a non-empty list of polygons nor an RLE dict '
-            f'(found {type(segmentation).__name__}). Correct the annotation file.'
+            f'(found {type(segmentation).__name__}). {_CORRECT}'
+        )
+    if len(segmentation) > MAX_POLYGONS:
+        raise DataError(
+            f'{where}: the segmentation has {len(segmentation)} polygons; more than {MAX_POLYGONS} '
+            f'for one object are taken for an attack or a mistake. {_CORRECT}'
         )
     for polygon in segmentation:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            count = f'a list of {len(polygon)}' if isinstance(polygon, list) else type(polygon)
             raise DataError(
-                f'{where}: a polygon needs x, y pairs of at least 3 points, found {polygon!r:.80}. '
-                'Correct the annotation file.'
+                f'{where}: a polygon needs x, y pairs of at least 3 points, found {count}. '
+                f'{_CORRECT}'
+            )
+        if not set(map(type, polygon)) <= {int, float} or not _all_finite(polygon):
+            wrong = next(value for value in polygon if not _is_coordinate(value))
+            raise DataError(
+                f'{where}: a polygon has a coordinate that is no finite number: '
+                f'{printable(repr(wrong), 40) if isinstance(wrong, float | str) else type(wrong)}. '
+                f'{_CORRECT}'
             )
 
 
 def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
     """Converts a COCO segmentation to one compressed RLE; polygon parts are united.
+
+    A polygon may reach out of the image by up to the image's size; what lies outside is cut off.
+    One that encloses no pixel (a point, a line) gives an empty mask.
 
     Args:
         segmentation: List of polygons in pixels, an RLE dict with run lengths, or a compressed
@@ -58,37 +82,54 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
         dict: `size` [height, width] and `counts` (bytes), as pycocotools writes them.
 
     Raises:
-        DataError: The form is wrong, or an RLE does not describe height x width pixels.
+        DataError: The form is wrong, polygons lie outside the image, are absurdly long, or an RLE
+            does not describe height x width pixels.
 
     Source: union of overlapping parts, data.md (released LAVT and MagNet make overlaps
     background).
     """
     check_segmentation(segmentation, where)
     if isinstance(segmentation, dict):
-        return _checked_rle(segmentation, height, width, where)
-    polygons = [np.asarray(polygon, dtype=np.float64).tolist() for polygon in segmentation]
-    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+        return check_rle(segmentation, where, (height, width))
+    polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
+    _check_extent(polygons, height, width, where)
+    return coco_mask.merge(
+        coco_mask.frPyObjects([polygon.tolist() for polygon in polygons], height, width)
+    )
 
 
 def rle_to_mask(rle: dict) -> np.ndarray:
-    """Decodes a compressed RLE to a uint8 [H, W] array of 0 and 1."""
+    """Decodes a compressed RLE that was checked to a uint8 [H, W] array of 0 and 1."""
     return coco_mask.decode(rle)
 
 
-def _checked_rle(rle: dict, height: int, width: int, where: str) -> dict:
-    """Compresses an RLE dict after checking that its runs cover exactly height x width pixels."""
-    if list(rle['size']) != [height, width]:
+def check_rle(rle: dict, where: str, size: tuple[int, int] | None = None) -> dict:
+    """Compresses an RLE dict after checking that its runs cover exactly its pixels.
+
+    Args:
+        rle (dict): `size` [height, width], and `counts`: run lengths, or a str or bytes of COCO's
+            compressed form.
+        where (str): File and annotation, for messages.
+        size (tuple[int, int], optional): The height and width it must have.
+
+    Returns:
+        dict: `size` [height, width] and `counts` (bytes): safe to decode.
+
+    Raises:
+        DataError: The form is wrong, the size is another one or absurd, or the runs do not add up.
+    """
+    _check_rle_form(rle, where)
+    height, width = rle['size']
+    if size is not None and (height, width) != tuple(size):
         raise DataError(
-            f'{where}: the RLE has size {list(rle["size"])} but the image is [{height}, {width}] '
+            f'{where}: the RLE has size {[height, width]} but the image is {list(size)} '
             '(height, width). Annotation and image do not belong together; check both files.'
         )
     counts = rle['counts']
-    if isinstance(counts, list):
-        runs = counts
-    else:
-        counts = counts.encode('ascii', 'replace') if isinstance(counts, str) else counts
-        runs = _compressed_runs(counts)
-    if any(not isinstance(run, int) or run < 0 for run in runs) or sum(runs) != height * width:
+    if isinstance(counts, str):
+        counts = counts.encode('ascii', 'replace')
+    runs = counts if isinstance(counts, list) else _compressed_runs(counts)
+    if not set(map(type, runs)) <= {int} or min(runs, default=0) < 0 or sum(runs) != height * width:
         raise DataError(
             f'{where}: the run lengths of the RLE do not add up to the {height} x {width} pixels '
             'of its image. The annotation is damaged; download or write the file again.'
@@ -96,6 +137,61 @@ def _checked_rle(rle: dict, height: int, width: int, where: str) -> dict:
     if isinstance(counts, list):
         return coco_mask.frPyObjects({'size': [height, width], 'counts': runs}, height, width)
     return {'size': [height, width], 'counts': counts}
+
+
+def _check_rle_form(rle: Any, where: str) -> None:
+    """Checks keys and types of an RLE dict, and that its size is that of an image."""
+    size = rle.get('size') if isinstance(rle, dict) else None
+    if (
+        not isinstance(size, list | tuple)
+        or len(size) != 2
+        or not isinstance(rle.get('counts'), list | str | bytes)
+    ):
+        found = sorted(map(str, rle))[:10] if isinstance(rle, dict) else type(rle).__name__
+        raise DataError(
+            f'{where}: an RLE segmentation needs "size" [height, width] and "counts" (a list '
+            f'of run lengths or a string), found {printable(found, 200)}. {_CORRECT}'
+        )
+    if any(type(side) is not int or side < 1 for side in size) or size[0] * size[1] > MAX_PIXELS:
+        raise DataError(
+            f'{where}: the size {printable(repr(size), 80)} of the RLE is no [height, width] of at '
+            f'least 1 and of at most {MAX_PIXELS} pixels together. {_CORRECT}'
+        )
+
+
+def _check_extent(polygons: list[np.ndarray], height: int, width: int, where: str) -> None:
+    """Checks that polygons touch the image, stay near it, and can be drawn in little memory."""
+    points = np.concatenate(polygons).reshape(-1, 2)
+    low, high, size = points.min(0), points.max(0), np.array([width, height])
+    if (low < -size).any() or (high > 2 * size).any() or (low > size).any() or (high < 0).any():
+        raise DataError(
+            f'{where}: the polygons span x {low[0]:g} to {high[0]:g}, y {low[1]:g} to {high[1]:g}, '
+            f'which does not fit an image of {height} x {width} (height, width): they lie outside, '
+            'or reach out by more than its size. Annotation and image do not belong together; '
+            'check both files.'
+        )
+    boundary = sum(_boundary(polygon.reshape(-1, 2)) for polygon in polygons)
+    if boundary > min(4 * (height + 1) * (width + 1), MAX_BOUNDARY):
+        raise DataError(
+            f'{where}: the edges of the polygons are {boundary:.0f} pixels long together, too long '
+            f'for one object of an image of {height} x {width} (height, width). {_CORRECT}'
+        )
+
+
+def _boundary(points: np.ndarray) -> float:
+    """Pixels along the closed polygon [N, 2]: what pycocotools walks."""
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(1).sum())
+
+
+def _all_finite(polygon: list) -> bool:
+    try:
+        return all(map(math.isfinite, polygon))
+    except OverflowError:  # an int beyond any float
+        return False
+
+
+def _is_coordinate(value: Any) -> bool:
+    return type(value) in (int, float) and _all_finite([value])
 
 
 def _compressed_runs(counts: bytes) -> list[int]:
@@ -109,7 +205,7 @@ def _compressed_runs(counts: bytes) -> list[int]:
     value = shift = 0
     for byte in counts:
         digit = byte - 48
-        if not 0 <= digit < 64:
+        if not 0 <= digit < 64 or shift > 60:
             return [-1]
         value |= (digit & 31) << shift
         shift += 5

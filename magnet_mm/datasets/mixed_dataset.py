@@ -46,6 +46,7 @@ class MixedReferringDataset(ConcatDataset):
         held_out = [
             dict(data_root=config.get('data_root', ''), refs_file=config['refs_file'])
             for config in datasets
+            if 'refs_file' in config  # own data (JSON lines) has no splits of COCO images
         ] + list(exclude)
         built = [
             DATASETS.build(

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from mmengine import fileio
 
-from magnet_mm.datasets.masks import check_segmentation
+from magnet_mm.datasets.expressions import check_kind
+from magnet_mm.datasets.image_paths import check_file_name
+from magnet_mm.datasets.masks import MAX_PIXELS, check_segmentation
 from magnet_mm.datasets.refer_pickle import load_plain_pickle
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
+_MAX_INT = 2**63 - 1
 _REF_FIELDS = dict(ref_id=int, ann_id=int, image_id=int, split=str, sentences=list)
 _SENTENCE_FIELDS = dict(raw=str, sent_id=int)
 
@@ -28,7 +32,7 @@ def read_refs(refs_file: str) -> list[dict]:
 
     Raises:
         DataError: The file cannot be read, is no list of refs, or a ref lacks a field, has no
-            sentence, or repeats a `ref_id`.
+            sentence, or repeats a `ref_id` or, within the ref, a `sent_id`.
 
     Source: data.md. Several refs may share one `ann_id`, so `ref_id` is the key.
     """
@@ -39,16 +43,19 @@ def read_refs(refs_file: str) -> list[dict]:
             'Check that `refs_file` names a refs(<split_by>).p file.'
         )
     seen: set[int] = set()
+    lists: set[int] = set()
     for position, ref in enumerate(refs):
         _check_fields(ref, _REF_FIELDS, f'{refs_file}: ref number {position}')
         where = f'{refs_file}: ref {ref["ref_id"]}'
-        if not ref['sentences']:
-            raise DataError(f'{where} has no sentence. Correct or download the file again.')
-        for sentence in ref['sentences']:
-            _check_fields(sentence, _SENTENCE_FIELDS, f'{where}, sentence')
         if ref['ref_id'] in seen:
             raise DataError(f'{where} occurs twice. Correct or download the file again.')
         seen.add(ref['ref_id'])
+        if id(ref['sentences']) in lists:  # a small file could stand for any number of items
+            raise DataError(
+                f'{where} shares its list of sentences with another ref. Check the file.'
+            )
+        lists.add(id(ref['sentences']))
+        _check_sentences(ref['sentences'], where)
     return refs
 
 
@@ -60,7 +67,7 @@ def select_split(refs: list[dict], split: str, refs_file: str) -> list[dict]:
     """
     selected = [ref for ref in refs if ref['split'] == split]
     if not selected:
-        found = ', '.join(sorted({ref['split'] for ref in refs}))
+        found = ', '.join(sorted({printable(ref['split'], 40) for ref in refs})[:20])
         raise DataError(
             f'{refs_file}: no ref belongs to split "{split}". The splits in this file are: '
             f'{found}. Set `split` to one of them or choose another refs file.'
@@ -72,7 +79,7 @@ def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) ->
     """Ids of the images that a refs file uses in the given splits.
 
     Args:
-        refs_file (str): Path of `refs(<split_by>).p`.
+        refs_file (str): Path of `refs(<split_by>).p` or `grefs(<split_by>).json`.
         splits (Collection[str], optional): Split names. Defaults to every split but `train`.
 
     Returns:
@@ -81,7 +88,12 @@ def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) ->
     Raises:
         DataError: The file cannot be read or has none of a named split.
     """
-    refs = read_refs(refs_file)
+    if refs_file.endswith('.json'):  # gRefCOCO; its reader imports this module
+        from magnet_mm.datasets.generalized_annotations import read_grefs
+
+        refs = read_grefs(refs_file)
+    else:
+        refs = read_refs(refs_file)
     if splits is None:
         return {ref['image_id'] for ref in refs if ref['split'] != 'train'}
     chosen = (ref for split in splits for ref in select_split(refs, split, refs_file))
@@ -103,7 +115,8 @@ def read_instances(
         have are absent.
 
     Raises:
-        DataError: The file cannot be read, is no JSON, or lacks `images` or `annotations`.
+        DataError: The file cannot be read, is no JSON, lacks `images` or `annotations`, or holds
+            two different entries of one wanted id.
     """
     try:
         content = json.loads(fileio.get(ann_file))
@@ -112,10 +125,10 @@ def read_instances(
             f'{ann_file}: the annotation file cannot be read ({error}). Check `data_root` and '
             '`ann_file`: it is expected at <data_root>/<dataset>/instances.json.'
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
-            f'{ann_file}: not valid JSON ({error}). The download is probably damaged or '
-            'truncated; download the file again.'
+            f'{ann_file}: not valid JSON ({type(error).__name__}: {error}). The download is '
+            'probably damaged or truncated; download the file again.'
         ) from error
     if not isinstance(content, dict) or not {'images', 'annotations'} <= content.keys():
         raise DataError(
@@ -143,14 +156,15 @@ def load_records(ann_file: str, refs_file: str, split: str) -> list[dict]:
 
     Raises:
         DataError: A file is missing or damaged, the split is unknown, a ref has no annotation,
-            an annotation has no image or belongs to another one, or a segmentation is malformed.
+            an annotation has no image or belongs to another one, a segmentation is malformed, or
+            a file name leads out of the image directory.
     """
     refs = select_split(read_refs(refs_file), split, refs_file)
     images, annotations = read_instances(
         ann_file, {ref['image_id'] for ref in refs}, {ref['ann_id'] for ref in refs}
     )
     for image in images.values():
-        _check_fields(image, dict(file_name=str, height=int, width=int), f'{ann_file}: an image')
+        _check_image(image, f'{ann_file}: image {image["id"]}')
     return [_join(ref, images, annotations, ann_file, refs_file) for ref in refs]
 
 
@@ -194,16 +208,49 @@ def _join(ref: dict, images: dict, annotations: dict, ann_file: str, refs_file: 
     )
 
 
+def _check_sentences(sentences: list, where: str) -> None:
+    """Checks the sentences of one ref."""
+    if not sentences:
+        raise DataError(f'{where} has no sentence. Correct or download the file again.')
+    seen: set[int] = set()
+    for sentence in sentences:
+        _check_fields(sentence, _SENTENCE_FIELDS, f'{where}, sentence')
+        sent_id = sentence['sent_id']
+        if sent_id in seen:
+            raise DataError(
+                f'{where} has sentence {sent_id} twice. Correct or download the file again.'
+            )
+        seen.add(sent_id)
+        check_kind(sentence.get('kind'), f'{where}, sentence {sent_id}: field "kind"')
+
+
+def _check_image(image: dict, where: str) -> None:
+    """Checks one entry of `images`: fields, a size that an image can have, and the file's name."""
+    _check_fields(image, dict(file_name=str, height=int, width=int), where)
+    height, width = image['height'], image['width']
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise DataError(
+            f'{where} is said to be {height} x {width} (height, width), which is no image of at '
+            f'least 1 and at most {MAX_PIXELS} pixels. Correct or download the file again.'
+        )
+    check_file_name(image['file_name'], where)
+
+
 def _index_by_id(entries: Any, wanted: Collection[int], where: str) -> dict[int, dict]:
     """The wanted entries of a COCO list, by id."""
-    if not isinstance(entries, Iterable):
+    if not isinstance(entries, list):
         raise DataError(f'{where} is not a list. Check that `ann_file` names instances.json.')
-    index = {}
+    index: dict[int, dict] = {}
     for entry in entries:
-        if not isinstance(entry, dict) or 'id' not in entry:
-            raise DataError(f'{where} has an entry without "id". Download the file again.')
-        if entry['id'] in wanted:
-            index[entry['id']] = entry
+        if not isinstance(entry, dict) or type(entry.get('id')) is not int:
+            raise DataError(
+                f'{where} has an entry without an integer "id". Download the file again.'
+            )
+        if entry['id'] in wanted and index.setdefault(entry['id'], entry) != entry:
+            raise DataError(
+                f'{where} has two different entries with id {entry["id"]}, and nothing tells which '
+                'one is right. Correct or download the file again.'
+            )
     return index
 
 
@@ -212,9 +259,12 @@ def _check_fields(value: Any, fields: dict[str, type], where: str) -> None:
     if not isinstance(value, dict):
         raise DataError(f'{where} is no dict but {type(value).__name__}. Check the file.')
     for name, kind in fields.items():
-        if not isinstance(value.get(name), kind):
-            found = type(value[name]).__name__ if name in value else 'nothing'
+        found = value.get(name)
+        if type(found) is not kind or (kind is int and not -_MAX_INT <= found <= _MAX_INT):
+            what = 'nothing' if name not in value else type(found).__name__
+            if type(found) is int and kind is int:
+                what = 'one that 64 bits cannot hold'
             raise DataError(
-                f'{where}: field "{name}" must be {kind.__name__}, found {found}. '
+                f'{where}: field "{name}" must be {kind.__name__}, found {what}. '
                 'Correct or download the file again.'
             )

@@ -2,20 +2,26 @@
 """Reads the `refs(<split_by>).p` files of the RefCOCO family without running anything from them.
 
 These pickles (protocol 0 or 2, written by Python 2) hold only lists, dicts, tuples, strings,
-numbers, booleans and None, so the unpickler here resolves no global at all: whatever names one
-(`os.system`, `builtins.eval`, ...) is refused before it is looked up.
+numbers, booleans and None. Whatever else a file contains is refused twice: an opcode that looks up,
+calls or fills an object stops it before unpickling begins (`pickle_opcodes`), and the unpickler
+itself resolves no global (`os.system`, `builtins.eval`, ...) and no persistent id.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
+import gc
 import io
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine import fileio
 
+from magnet_mm.datasets.pickle_opcodes import find_forbidden_opcode
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
 _LATIN1_FALLBACK = 'magnet_mm.latin1'
 
@@ -38,17 +44,30 @@ class _PlainUnpickler(pickle.Unpickler):
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        raise DataError(
-            f'{self._path}: the pickle asks for the Python object "{module}.{name}". A refs file '
-            'holds only lists, dicts, strings and numbers, so this file may be malicious; nothing '
-            'of it was run. Delete it and get the file from a source you trust.'
-        )
+        raise _refusal(self._path, f'the Python object "{module}.{name}"')
 
     def persistent_load(self, pid: Any) -> Any:
-        raise DataError(
-            f'{self._path}: the pickle holds a persistent id ({pid!r}), which no refs file has. '
-            'Delete it and get the file from a source you trust.'
-        )
+        raise _refusal(self._path, 'a persistent id')
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Nothing becomes garbage while a file is read, and searching for it takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _refusal(path: str, found: str) -> DataError:
+    return DataError(
+        f'{printable(path)}: the pickle holds {printable(found)}. A refs file has only lists, '
+        'dicts, strings and numbers, so this file may be malicious; nothing of it was run. Delete '
+        'it and get the file from a source you trust.'
+    )
 
 
 def load_plain_pickle(path: str) -> Any:
@@ -63,7 +82,7 @@ def load_plain_pickle(path: str) -> Any:
         The unpickled lists, dicts, tuples, strings, numbers, booleans and None.
 
     Raises:
-        DataError: The file is missing, damaged or truncated, or names any global.
+        DataError: The file is missing, damaged or truncated, or holds anything but plain values.
 
     Source: our choice; the files are downloaded from mirrors and hence untrusted.
     """
@@ -74,12 +93,16 @@ def load_plain_pickle(path: str) -> Any:
             f'{path}: the refs file cannot be read ({error}). Check `data_root` and `refs_file`: '
             'it is expected at <data_root>/<dataset>/refs(<split_by>).p.'
         ) from error
+    forbidden = find_forbidden_opcode(data)
+    if forbidden is not None:
+        raise _refusal(path, forbidden)
     try:
-        return _PlainUnpickler(data, path).load()
+        with _no_garbage_collection():
+            return _PlainUnpickler(data, path).load()
     except DataError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise DataError(
-            f'{path}: not a complete pickle ({type(error).__name__}: {error}). The download is '
-            'probably damaged or truncated; download the file again.'
+            f'{path}: not a complete pickle ({type(error).__name__}: {printable(error, 200)}). The '
+            'download is probably damaged or truncated; download the file again.'
         ) from error

@@ -19,6 +19,7 @@ from magnet_mm.datasets.refer_annotations import held_out_image_ids, load_record
 from magnet_mm.datasets.samplers import VisitIndex
 from magnet_mm.datasets.transforms.loading import LoadReferringMask
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 
 @DATASETS.register_module()
@@ -46,7 +47,8 @@ class ReferringDataset(BaseDataset):
             `mmengine.dataset.BaseDataset`.
 
     Raises:
-        ConfigError: `expressions` unknown, contradicting the split's suffix, or in training.
+        ConfigError: `expressions` unknown, contradicting the split's suffix, or in training; an
+            entry of `exclude` with other keys.
         DataError: See `refer_annotations.load_records`; on access, an image cannot be read.
 
     Source: data.md (file format and protocol).
@@ -76,6 +78,12 @@ class ReferringDataset(BaseDataset):
                 'Set test_mode=True, or train with expressions="own".'
             )
         self.exclude = tuple(exclude)
+        for entry in self.exclude:
+            if 'refs_file' not in entry or set(entry) - {'refs_file', 'splits', 'data_root'}:
+                raise ConfigError(
+                    f'exclude: {dict(entry)} should have refs_file, and may have splits and '
+                    'data_root, nothing else.'
+                )
         self.dataset_name = dataset_name or osp.basename(osp.dirname(refs_file))
         super().__init__(ann_file=ann_file, test_mode=test_mode, **kwargs)
 
@@ -107,9 +115,13 @@ class ReferringDataset(BaseDataset):
         if self.test_mode:
             self._run = ImageSharingPipeline(self.pipeline.transforms, (LoadReferringMask,))
 
+    def read_records(self) -> list[dict]:
+        """One record per ref of the split; other file formats override this."""
+        return load_records(self.ann_file, self.refs_file, self.split)
+
     def load_data_list(self) -> list[dict]:
         """Reads the annotation files into one dict per item (`BaseDataset` interface)."""
-        records = self._without_excluded(load_records(self.ann_file, self.refs_file, self.split))
+        records = self._without_excluded(self.read_records())
         for record in records:
             record['img_path'] = join_path(self.data_prefix['img_path'], record.pop('file_name'))
             record.update(
@@ -134,10 +146,11 @@ class ReferringDataset(BaseDataset):
             idx (int): Index; a `VisitIndex` brings visit and seed, a plain int means 0 and 0.
 
         Returns:
-            dict: `img_path, img_id, height, width, segmentation, ref_id, ann_id, expression,
-            sent_id, kind, sample_idx, dataset_name, split, ann_file, seg_fields`.
+            dict: `img_path, image_root, img_id, height, width, segmentation, ref_id, ann_id,
+            expression, sent_id, kind, sample_idx, dataset_name, split, ann_file, seg_fields`.
         """
         info = super().get_data_info(int(idx))
+        info['image_root'] = self.data_prefix['img_path']
         if self.test_mode:
             return info
         visit_index = VisitIndex.like(idx, info['sample_idx'])
@@ -153,7 +166,7 @@ class ReferringDataset(BaseDataset):
             DataError: The image cannot be read, or a transform returned None.
         """
         info = self.get_data_info(idx)
-        where = f'{info["img_path"]} (ref {info["ref_id"]} of {self.refs_file})'
+        where = f'{printable(info["img_path"])} (ref {info["ref_id"]} of {self.refs_file})'
         try:
             data = self._run(info) if self.test_mode else self.pipeline(info)
         except Exception as error:
@@ -162,7 +175,8 @@ class ReferringDataset(BaseDataset):
                 error.add_note(f'while preparing {where}')
                 raise
             raise DataError(
-                f'{where}: the image cannot be read ({type(error).__name__}: {error}). Check '
+                f'{where}: the image cannot be read ({type(error).__name__}: '
+                f'{printable(error, 200)}). Check '
                 '`data_prefix` and that the file is complete; download it again if it is damaged.'
             ) from error
         if data is None:

@@ -2,14 +2,32 @@
 """What surrounds the Runner: hooks, safe loading of checkpoints, set-up of a run."""
 
 from magnet_mm.engine.grouped_optim_constructor import GroupedOptimWrapperConstructor
-from magnet_mm.engine.hooks import CheckpointFitHook, EpochSeedHook, SafeCheckpointHook
+from magnet_mm.engine.hooks import (
+    ActivationCheckpointHook,
+    CheckpointFitHook,
+    DurableCheckpointHook,
+    EpochSeedHook,
+    FiniteLossHook,
+    ReferringVisualizationHook,
+    ResumeHook,
+    SafeCheckpointHook,
+    WorkerTimeoutHook,
+)
+from magnet_mm.engine.memory_log_processor import MemoryLogProcessor
 from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_loading
 
 __all__ = [
+    'ActivationCheckpointHook',
     'CheckpointFitHook',
+    'DurableCheckpointHook',
     'EpochSeedHook',
+    'FiniteLossHook',
     'GroupedOptimWrapperConstructor',
+    'MemoryLogProcessor',
+    'ReferringVisualizationHook',
+    'ResumeHook',
     'SafeCheckpointHook',
+    'WorkerTimeoutHook',
     'register_safe_loaders',
     'weights_only_loading',
 ]

@@ -34,6 +34,17 @@ from mmengine.config import Config
 
 from magnet_mm.errors import ConfigError, DataError
 
+# What changes the scores; hooks, loggers and the like do not.
+_DECISIVE = (
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+    'train_cfg',
+    'train_dataloader',
+    'val_dataloader',
+)
+
 
 @dataclass(frozen=True)
 class AblationRow:
@@ -91,10 +102,12 @@ class AblationRun:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the merged config does, but for paths of this machine."""
+        """Changes whenever model, data or schedule of the merged config do."""
         config = Config.fromfile(str(self.row.config))
         config.merge_from_dict(self.options)
-        return hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16]
+        decisive = {key: config.get(key) for key in _DECISIVE}
+        text = json.dumps(decisive, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def scores(self) -> dict[str, float] | None:
         """Metrics of a finished run (percent), None while it is not finished.

@@ -11,8 +11,8 @@ import torch
 import torch.distributed as torch_distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import find_latest_checkpoint
 
+from magnet_mm.engine.test_time_augmentation import multi_scale_pipeline
 from magnet_mm.errors import CheckpointError, ConfigError
 
 _SYNCHRONISED_NORMS = ('SyncBN', 'MMSyncBN')
@@ -77,28 +77,23 @@ def resume_from(cfg: Config, checkpoint: str | None) -> None:
     """Apply ``--resume [CHECKPOINT|auto]`` to the config, in place.
 
     Args:
-        cfg: The config; its ``work_dir`` is searched for ``auto``.
-        checkpoint: A checkpoint file, ``auto`` for the last one of the work directory (training
-            starts from the beginning where there is none yet), or None to leave the config alone.
+        cfg: The config.
+        checkpoint: A checkpoint file, ``auto`` for the last intact one of the work directory (see
+            :class:`ResumeHook`; training starts from the beginning where there is none yet), or
+            None to leave the config alone.
 
     Raises:
-        CheckpointError: If the checkpoint does not exist, or ``last_checkpoint`` names none.
+        CheckpointError: If the checkpoint does not exist.
     """
     if checkpoint is None:
         return
     cfg.resume = True
-    if checkpoint != 'auto':
-        if '://' not in checkpoint and not osp.isfile(checkpoint):
-            raise CheckpointError(f'--resume: there is no checkpoint {checkpoint}.')
-        cfg.load_from = checkpoint
+    if checkpoint == 'auto':
+        cfg.load_from = None
         return
-    cfg.load_from = None
-    latest = find_latest_checkpoint(cfg.work_dir)
-    if latest is not None and not osp.isfile(latest):
-        raise CheckpointError(
-            f'{osp.join(cfg.work_dir, "last_checkpoint")} names {latest!r}, which does not exist. '
-            'Name a checkpoint yourself: --resume FILE.'
-        )
+    if '://' not in checkpoint and not osp.isfile(checkpoint):
+        raise CheckpointError(f'--resume: there is no checkpoint {checkpoint}.')
+    cfg.load_from = checkpoint
 
 
 def test_from(cfg: Config, checkpoint: str) -> None:
@@ -133,18 +128,23 @@ def draw_predictions(cfg: Config, show: bool, save_dir: str | None, wait_time: f
 
 
 def enable_test_time_augmentation(cfg: Config) -> None:
-    """Wrap the model in the config's ``tta_model`` and use its ``tta_pipeline``, in place.
+    """Wrap the model in the config's ``tta_model`` (``--tta``), in place.
+
+    The pipeline is ``tta_pipeline`` where the config has one; else the test pipeline at every one
+    of ``tta_scales``, so that image size and tokenizer stand in one place.
 
     Raises:
-        ConfigError: If the config has not both.
+        ConfigError: If the config has no ``tta_model``, or neither pipeline nor scales that fit.
     """
-    absent = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
-    if absent:
+    if cfg.get('tta_model') is None or not (cfg.get('tta_pipeline') or cfg.get('tta_scales')):
         raise ConfigError(
-            f'--tta needs {" and ".join(absent)} in the config. The published protocol tests '
-            'without augmentation, so the shipped configs have none.'
+            '--tta needs tta_model and tta_scales (or tta_pipeline) in the config; '
+            'configs/_base_/tta.py has them.'
         )
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    dataset = cfg.test_dataloader.dataset
+    dataset.pipeline = cfg.get('tta_pipeline') or multi_scale_pipeline(
+        dataset.pipeline, cfg.tta_scales
+    )
     cfg.tta_model.module = cfg.model
     cfg.model = cfg.tta_model
 

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from magnet_mm.datasets.expressions import check_kind
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 from .results_io import Item, ItemKey, decode_mask, encode_mask, item_key, items_file, write_items
 from .scores import count_pixels, item_iou, score_items
@@ -52,6 +55,9 @@ class ReferringMetric(BaseMetric):
     Raises:
         ConfigError: for another ``resolution``.
     """
+
+    #: What ``count`` counts; fields of the items.
+    counted = ('intersection', 'union')
 
     def __init__(
         self,
@@ -85,7 +91,7 @@ class ReferringMetric(BaseMetric):
                 not finite. The message names the sample.
         """
         masks = [self._masks(sample) for sample in data_samples]
-        counts = [count_pixels(prediction, ground_truth) for prediction, ground_truth in masks]
+        counts = [self.count(prediction, ground_truth) for prediction, ground_truth in masks]
         for sample, (prediction, _), count in zip(
             data_samples, masks, torch.stack(counts).tolist(), strict=True
         ):
@@ -96,13 +102,28 @@ class ReferringMetric(BaseMetric):
                 'sent_id': int(sample['sent_id']),
                 'expression': sample['expression'],
                 'kind': sample.get('kind'),
-                'intersection': count[0],
-                'union': count[1],
+                **dict(zip(self.counted, count, strict=True)),
             }
+            self.complete_item(item, sample)
             if self.output_dir is not None:
-                item['iou'] = item_iou(item)
+                item['iou'] = self.item_iou(item)
                 item['prediction'] = encode_mask(prediction.cpu().numpy())
             self.results.append(item)
+
+    def count(self, prediction: Tensor, ground_truth: Tensor) -> Tensor:
+        """Pixel counts of two bool masks [H, W] in the order of ``counted``, int64."""
+        return count_pixels(prediction, ground_truth)
+
+    def complete_item(self, item: Item, sample: dict) -> None:
+        """Adds what a subclass scores by to the record of a sample, in place."""
+
+    def item_iou(self, item: Item) -> float:
+        """IoU of one item, 0 to 1, as the per-item file states it."""
+        return item_iou(item)
+
+    def score(self, items: Sequence[Item]) -> dict[str, float]:
+        """Scores of all items, in percent."""
+        return score_items(items)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the items of all processes and score them.
@@ -130,18 +151,19 @@ class ReferringMetric(BaseMetric):
         by_split: dict[tuple[str, str], list[Item]] = {}
         for item in items:
             by_split.setdefault((item['dataset_name'], item['split']), []).append(item)
+        name = type(self).__name__
         for (dataset_name, split), members in by_split.items():
             print_log(
-                f'ReferringMetric: {len(members)} items of {dataset_name}, split {split}, scored '
+                f'{name}: {len(members)} items of {dataset_name}, split {split}, scored '
                 f'at {self.resolution} resolution',
                 logger='current',
             )
             if self.output_dir is not None:
                 path = items_file(self.output_dir, dataset_name, split)
                 write_items(path, members)
-                print_log(f'ReferringMetric: per-item results are in {path}', logger='current')
+                print_log(f'{name}: per-item results are in {path}', logger='current')
         self.items = items if self.keep_results else []
-        return score_items(items)
+        return self.score(items)
 
     def _masks(self, sample: dict) -> tuple[Tensor, Tensor]:
         """Predicted and true mask of a sample, bool [H, W] each, on the prediction's device."""
@@ -178,10 +200,19 @@ def _sample_name(sample: dict) -> str:
             f'the data sample of {sample.get("img_path", "an image")} lacks {missing}: end the '
             'test pipeline with PackReferringInputs'
         )
-    return (
-        f'{sample["dataset_name"]} {sample["split"]} ref_id {sample["ref_id"]}, sent_id '
-        f'{sample["sent_id"]} ({sample.get("img_path", "no img_path")})'
+    name = (
+        f'{printable(sample["dataset_name"], 80)} {printable(sample["split"], 80)} ref_id '
+        f'{sample["ref_id"]}, sent_id {sample["sent_id"]} '
+        f'({printable(sample.get("img_path", "no img_path"), 200)})'
     )
+    for key, kind in (('ref_id', Integral), ('sent_id', Integral), ('expression', str)):
+        if not isinstance(sample[key], kind):
+            raise DataError(
+                f'{key} of {name} is {type(sample[key]).__name__}, not {kind.__name__}; check the '
+                'dataset'
+            )
+    check_kind(sample.get('kind'), f'kind of {name}')
+    return name
 
 
 def _binary_mask(sample: dict, field: str, name: str) -> Tensor:
@@ -230,13 +261,16 @@ def _unique_items(results: Sequence[Item], size: int, world_size: int) -> list[I
         first = unique.setdefault(item_key(item), item)
         if (first['expression'], first['kind']) != (item['expression'], item['kind']):
             raise DataError(
-                f"two different items have the key {item_key(item)}: '{first['expression']}' and "
-                f"'{item['expression']}'; (ref_id, sent_id) must be unique in a split"
+                f'two different items have the key {item_key(item)}: '
+                f"'{printable(first['expression'], 80)}' and "
+                f"'{printable(item['expression'], 80)}'; (ref_id, sent_id) must be unique in a "
+                'split'
             )
         if (first['intersection'], first['union']) != (item['intersection'], item['union']):
             differing.append(item_key(item))
     repeated = len(results) - len(unique)
-    if len(unique) != size or (world_size == 1 and repeated):
+    # a sampler pads by less than one item per process
+    if len(unique) != size or repeated >= world_size:
         raise DataError(
             f'the dataset has {size} items, but {len(results)} were scored on {world_size} '
             f'process(es), {len(unique)} of them different; each (dataset_name, split, ref_id, '

@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from magnet_mm.datasets.expressions import check_kind
+from magnet_mm.datasets.masks import MAX_PIXELS, check_rle, rle_to_mask
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
 Item = dict[str, Any]
 ItemKey = tuple[str, str, int, int]
@@ -61,14 +64,11 @@ def decode_mask(rle: dict[str, Any]) -> np.ndarray:
     """Decode a COCO compressed RLE (``counts`` str or bytes) to a uint8 mask [H, W] of 0 and 1.
 
     Raises:
-        DataError: if ``rle`` is not a valid compressed RLE.
+        DataError: if ``rle`` is not a valid compressed RLE, whose runs cover its size exactly.
     """
-    try:
-        return coco_mask.decode({'size': list(rle['size']), 'counts': rle['counts']})
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(
-            f"not a COCO compressed RLE with 'size' and 'counts': {str(rle)[:120]} ({error})"
-        ) from error
+    if not isinstance(rle, dict) or isinstance(rle.get('counts'), list):
+        raise DataError(f"not a COCO compressed RLE with 'size' and 'counts': {type(rle).__name__}")
+    return rle_to_mask(check_rle(rle, 'not a COCO compressed RLE'))
 
 
 def write_items(path: str | os.PathLike[str], items: Iterable[Item]) -> None:
@@ -96,7 +96,7 @@ def read_items(path: str | os.PathLike[str]) -> list[Item]:
         )
     items: list[Item] = []
     seen: dict[ItemKey, int] = {}
-    with path.open(encoding='utf-8') as file:
+    with path.open('rb') as file:
         for number, line in enumerate(file, start=1):
             item = _parse_line(line, f'{path}, line {number}')
             key = item_key(item)
@@ -110,18 +110,32 @@ def read_items(path: str | os.PathLike[str]) -> list[Item]:
     return items
 
 
-def _parse_line(line: str, where: str) -> Item:
+def _parse_line(line: bytes, where: str) -> Item:
+    where = printable(where)
     try:
         item = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
-            f'{where} is not JSON ({error}); the file is damaged, write it again'
+            f'{where} is not JSON ({type(error).__name__}: {printable(error, 200)}); the file is '
+            'damaged, write it again'
         ) from error
     if not isinstance(item, dict):
-        raise DataError(f'{where} is not an item: {line[:80]!r}')
+        raise DataError(f'{where} is not an item: {printable(repr(line[:80]))}')
     for field, kind in _FIELDS.items():
-        if not isinstance(item.get(field), kind):
+        value = item.get(field)
+        if not isinstance(value, kind) or isinstance(value, bool):
             raise DataError(
-                f"{where}: field '{field}' should be {kind.__name__}, got {item.get(field)!r}"
+                f"{where}: field '{field}' should be {kind.__name__}, got "
+                f'{printable(repr(value), 80) if isinstance(value, str | int) else _name(value)}'
             )
+    check_kind(item.get('kind'), f"{where}: field 'kind'")
+    if not 0 <= item['intersection'] <= item['union'] <= MAX_PIXELS or not 0 <= item['iou'] <= 1:
+        raise DataError(
+            f"{where}: 'intersection', 'union' and 'iou' are not the pixel counts of two masks and "
+            'their ratio (0 <= intersection <= union, 0 <= iou <= 1); write the file again'
+        )
     return item
+
+
+def _name(value: Any) -> str:
+    return 'None' if value is None else type(value).__name__

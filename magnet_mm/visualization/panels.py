@@ -6,7 +6,6 @@ All images are RGB uint8 [H, W, 3]. Sizes and colours are our choice.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
 
 Color = tuple[int, int, int]
 
@@ -71,15 +71,6 @@ def overlay_mask(
     return result
 
 
-def printable(text: str) -> str:
-    """The text on one line, with control and invisible formatting characters made visible."""
-    visible = (
-        '\N{REPLACEMENT CHARACTER}' if unicodedata.category(character)[0] == 'C' else character
-        for character in ' '.join(text.split())
-    )
-    return ''.join(visible)
-
-
 def draw_panels(
     image: np.ndarray,
     expression: str | None = None,
@@ -88,6 +79,7 @@ def draw_panels(
     iou: float | None = None,
     alpha: float = 0.35,
     titles: bool = True,
+    max_panel: int = MAX_PANEL,
 ) -> np.ndarray:
     """Draw image | ground truth | prediction side by side, under the referring expression.
 
@@ -102,30 +94,22 @@ def draw_panels(
         iou: 0 to 1, written above the prediction.
         alpha: opacity of the masks.
         titles: write the caption and the panels' titles.
+        max_panel: longer side of a panel in pixels, at most.
 
     Returns:
         RGB uint8 [H', W', 3].
     """
-    longer = max(image.shape[:2])
-    scale = min(max(longer, MIN_PANEL), MAX_PANEL) / longer
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    if scale != 1:
-        method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        image = cv2.resize(image, (width, height), interpolation=method)
-
+    image = fit_panel(image, max_panel)
     panels = [('image', image)]
     if ground_truth is not None:
-        mask = _resize_mask(ground_truth, height, width)
-        panel = overlay_mask(_fade(image, mask), mask, GROUND_TRUTH_COLOR, alpha)
-        panels.append(('ground truth', panel))
+        panels.append(('ground truth', draw_mask(image, ground_truth, GROUND_TRUTH_COLOR, alpha)))
     if prediction is not None:
-        mask = _resize_mask(prediction, height, width)
         title = 'prediction' if iou is None else f'prediction, IoU {100 * iou:.1f} %'
-        panel = overlay_mask(_fade(image, mask), mask, PREDICTION_COLOR, alpha)
-        panels.append((title, panel))
+        panels.append((title, draw_mask(image, prediction, PREDICTION_COLOR, alpha)))
+    width = image.shape[1]
 
     columns = [
-        np.concatenate([_text_bar(title, width, LABEL_SIZE), panel]) if titles else panel
+        np.concatenate([text_bar(title, width, LABEL_SIZE), panel]) if titles else panel
         for title, panel in panels
     ]
     gap = np.full((columns[0].shape[0], GAP, 3), 255, dtype=np.uint8)
@@ -134,9 +118,25 @@ def draw_panels(
     if titles and expression is not None:
         sentence = printable(expression)
         caption = f'\N{LEFT DOUBLE QUOTATION MARK}{sentence}\N{RIGHT DOUBLE QUOTATION MARK}'
-        bar = _text_bar(caption if sentence else '(blank sentence)', drawn.shape[1], TEXT_SIZE)
+        bar = text_bar(caption if sentence else '(blank sentence)', drawn.shape[1], TEXT_SIZE)
         drawn = np.concatenate([bar, drawn])
     return drawn
+
+
+def draw_mask(image: np.ndarray, mask: np.ndarray, color: Color, alpha: float = 0.35) -> np.ndarray:
+    """Lay a mask of any size over an image whose other pixels are faded.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        mask: [h, w] of 0 and 1; it is resized to the image by nearest neighbour.
+        color: RGB of the mask.
+        alpha: opacity of the mask.
+
+    Returns:
+        RGB uint8 [H, W, 3].
+    """
+    mask = _resize_mask(mask, *image.shape[:2])
+    return overlay_mask(_fade(image, mask), mask, color, alpha)
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 2) -> np.ndarray:
@@ -166,6 +166,17 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 2) -> np.ndarra
             strip[GAP : GAP + picture.shape[0], left : left + picture.shape[1]] = picture
         strips.append(strip)
     return np.concatenate(strips)
+
+
+def fit_panel(image: np.ndarray, max_panel: int) -> np.ndarray:
+    """Enlarge small images to ``MIN_PANEL`` and reduce large ones to ``max_panel`` pixels."""
+    longer = max(image.shape[:2])
+    scale = min(max(longer, MIN_PANEL), max_panel) / longer
+    if scale == 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return cv2.resize(image, (width, height), interpolation=method)
 
 
 def _fade(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -204,7 +215,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def _text_bar(text: str, width: int, size: int) -> np.ndarray:
+def text_bar(text: str, width: int, size: int) -> np.ndarray:
     """A white bar [h, width, 3] with the text on as many lines as it needs."""
     font = _font(size)
     lines = _wrap(text, font, width - GAP)

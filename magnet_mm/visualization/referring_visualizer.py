@@ -12,7 +12,7 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from .panels import draw_panels
+from .panels import MAX_PANEL, draw_panels
 
 
 @VISUALIZERS.register_module()
@@ -29,6 +29,36 @@ class ReferringVisualizer(SegLocalVisualizer):
 
     def __init__(self, name: str = 'visualizer', alpha: float = 0.35, **kwargs: Any) -> None:
         super().__init__(name=name, alpha=alpha, **kwargs)
+
+    def draw_sample(
+        self,
+        image: np.ndarray,
+        data_sample: SegDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        with_labels: bool = True,
+        max_panel: int = MAX_PANEL,
+    ) -> np.ndarray:
+        """Draw one sample without handing it on; the arguments are :meth:`add_datasample`'s.
+
+        Args:
+            max_panel: longer side of a panel in pixels, at most.
+
+        Returns:
+            RGB uint8 [H', W', 3].
+        """
+        ground_truth = _mask(data_sample, 'gt_sem_seg') if draw_gt else None
+        prediction = _mask(data_sample, 'pred_sem_seg') if draw_pred else None
+        return draw_panels(
+            image,
+            expression=None if data_sample is None else data_sample.get('expression'),
+            ground_truth=ground_truth,
+            prediction=prediction,
+            iou=_iou(ground_truth, prediction),
+            alpha=self.alpha,
+            titles=with_labels,
+            max_panel=max_panel,
+        )
 
     @master_only
     def add_datasample(
@@ -61,17 +91,7 @@ class ReferringVisualizer(SegLocalVisualizer):
             step: step for the backends.
             with_labels: write the expression and the panels' titles.
         """
-        ground_truth = _mask(data_sample, 'gt_sem_seg') if draw_gt else None
-        prediction = _mask(data_sample, 'pred_sem_seg') if draw_pred else None
-        drawn = draw_panels(
-            image,
-            expression=None if data_sample is None else data_sample.get('expression'),
-            ground_truth=ground_truth,
-            prediction=prediction,
-            iou=_iou(ground_truth, prediction),
-            alpha=self.alpha,
-            titles=bool(with_labels),
-        )
+        drawn = self.draw_sample(image, data_sample, draw_gt, draw_pred, bool(with_labels))
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)

@@ -158,11 +158,7 @@ def vocabulary(tmp_path: Path) -> str:
 def pipeline(vocabulary: str) -> list[dict]:
     """The pipeline of the shipped configs, at 12 x 16 pixels (height x width)."""
     return [
-        dict(
-            type='LoadImageFromFile',
-            color_type='color_ignore_orientation',
-            imdecode_backend='pillow',
-        ),
+        dict(type='LoadReferringImage'),
         dict(type='LoadReferringMask'),
         dict(type='Resize', scale=(16, 12), keep_ratio=False, backend='pillow'),
         dict(type='TokenizeExpression', tokenizer=vocabulary, max_tokens=8),

@@ -90,13 +90,16 @@ def test_refshapes_config(write_data, monkeypatch, tmp_path):
 def test_common_settings(path):
     config = Config.fromfile(path)
     assert config.train_dataloader.sampler == dict(type='VisitSampler', shuffle=True)
-    assert config.val_evaluator == config.test_evaluator == dict(type='ReferringMetric')
+    metric = dict(type='ReferringMetric')
+    if path.stem.startswith('grefcoco'):
+        metric = dict(type='GeneralizedReferringMetric', min_target_pixels=50)
+    assert config.val_evaluator == config.test_evaluator == metric
     for loader in (config.val_dataloader, config.test_dataloader):
         assert loader.sampler == dict(type='DefaultSampler', shuffle=False)
         assert loader.dataset.test_mode and loader.dataset.split in config.test_splits
     allowed = {
         'dataset_type', 'data_root', 'train_pipeline', 'test_pipeline', 'train_dataloader',
         'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator', 'test_splits',
-        'benchmark', 'coco_layout', 'mixed_prefix',
+        'benchmark', 'coco_layout', 'generalized', 'mixed_prefix', 'own_data',
     }  # fmt: skip
     assert set(config.keys()) <= allowed  # data and metric only: no key of another kind of base

@@ -26,8 +26,8 @@ rows:
 def ablation_set(tmp_path):
     (tmp_path / 'sets').mkdir()
     (tmp_path / 'sets/two.yml').write_text(YAML)
-    (tmp_path / 'without.py').write_text('train_cfg = dict(max_epochs=4)\nwidth = 1\n')
-    (tmp_path / 'with.py').write_text('train_cfg = dict(max_epochs=4)\nwidth = 2\n')
+    (tmp_path / 'without.py').write_text('train_cfg = dict(max_epochs=4)\nmodel = dict(width=1)\n')
+    (tmp_path / 'with.py').write_text('train_cfg = dict(max_epochs=4)\nmodel = dict(width=2)\n')
     return ablation.read_ablation_set(tmp_path / 'sets/two.yml')
 
 
@@ -63,7 +63,7 @@ def test_a_run_is_done_when_its_record_is_there(runs):
 
 def test_a_record_of_another_config_is_refused(runs):
     finish(runs, (50.0, 40.0))
-    runs[0].row.config.write_text('train_cfg = dict(max_epochs=4)\nwidth = 3\n')
+    runs[0].row.config.write_text('train_cfg = dict(max_epochs=4)\nmodel = dict(width=3)\n')
     with pytest.raises(ConfigError, match=r'seed0 holds a run of another version of without\.py'):
         runs[0].scores()
 

@@ -273,6 +273,13 @@ def test_padding_cannot_hide_a_missing_item():
         referring_metric._unique_items([make_item(1, 2, i % 2) for i in range(4)], 3, 2)
 
 
+def test_more_repeats_than_padding_are_an_error():
+    twice = [make_item(1, 2, i % 2) for i in range(4)]  # every item on both processes
+    with pytest.raises(DataError, match='2 items, but 4 were scored on 2 process.*2 of them'):
+        referring_metric._unique_items(twice, size=2, world_size=2)
+    assert len(referring_metric._unique_items(twice[:3], size=2, world_size=2)) == 2
+
+
 DISTRIBUTED_CASES = ((7, False), (5, True), (1, False))  # number of items, shuffled sampler
 
 

@@ -14,8 +14,8 @@ from magnet_mm.visualization.panels import (
     PREDICTION_COLOR,
     _font,
     _resize_mask,
-    _text_bar,
     _wrap,
+    text_bar,
 )
 
 RED = (255, 0, 0)
@@ -92,8 +92,8 @@ def test_wrapped_lines_fit_and_lose_nothing():
 
 
 def test_text_bar_grows_with_its_lines():
-    one = _text_bar('red', 80, 20)
-    three = _text_bar('red green blue', 80, 20)
+    one = text_bar('red', 80, 20)
+    three = text_bar('red green blue', 80, 20)
     assert one.shape == (27 + GAP, 80, 3)
     assert three.shape == (3 * 27 + GAP, 80, 3)
     for line in range(3):  # every line holds ink

@@ -13,11 +13,7 @@ test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be s
 # "left" and "right". The mask is resized too: IoU is measured at input resolution [C LAVT, MagNet].
 train_pipeline = [
     # our choice: Pillow, which unlike OpenCV refuses a truncated file; no EXIF rotation
-    dict(
-        type='LoadImageFromFile',
-        color_type='color_ignore_orientation',
-        imdecode_backend='pillow',
-    ),
+    dict(type='LoadReferringImage'),
     dict(type='LoadReferringMask'),
     # 480x480, aspect not kept [P]; Pillow's antialiased bilinear and its nearest [C LAVT]
     dict(type='Resize', scale=(480, 480), keep_ratio=False, backend='pillow'),

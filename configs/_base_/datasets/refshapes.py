@@ -11,11 +11,7 @@ test_splits = ['val', 'testA', 'testB', 'val_shuffled', 'val_blank']  # the last
 
 # As for RefCOCO (refcoco.py), at a size that two CPU cores can train.
 train_pipeline = [
-    dict(
-        type='LoadImageFromFile',
-        color_type='color_ignore_orientation',
-        imdecode_backend='pillow',
-    ),
+    dict(type='LoadReferringImage'),
     dict(type='LoadReferringMask'),
     dict(type='Resize', scale=(80, 80), keep_ratio=False, backend='pillow'),  # our choice
     # 20 tokens as for RefCOCO; the vocabulary of the generator's words

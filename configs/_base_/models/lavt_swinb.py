@@ -15,7 +15,7 @@ model = dict(
         type='LAVTHead',  # width: half the channels of the last stage, 512 [C]
         norm_cfg=dict(type='SyncBN', requires_grad=True),  # [C]
         loss_decode=dict(
-            type='CrossEntropyLoss',
+            type='SynchronizedCrossEntropyLoss',  # the mean runs over all GPUs: our choice
             class_weight=[0.9, 1.1],  # background, referred object; weighted mean [C]
             avg_non_ignore=True,  # torch's mean, as [C]; no label is ignored
             loss_weight=1.0,

@@ -38,7 +38,7 @@ from magnet_mm.errors import DataError
 #: Raised whenever the same seed starts to give other files.
 VERSION = 1
 SPLITS = ('train', 'val', 'testA', 'testB')
-DEFAULT_COUNTS = {'train': 4000, 'val': 250, 'testA': 250, 'testB': 250}
+DEFAULT_COUNTS = {'train': 3500, 'val': 250, 'testA': 250, 'testB': 250}
 #: Number of objects of an image, drawn uniformly from these; most images hold few (our choice).
 #: testA is the crowded split, as RefCOCO's shows crowds.
 USUAL_COUNTS = (3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 5, 6, 7)

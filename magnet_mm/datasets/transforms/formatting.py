@@ -24,6 +24,7 @@ META_KEYS = (
     'dataset_name',
     'split',
     'gt_rle',
+    'no_target',
 )
 
 

@@ -1,24 +1,120 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Loads the mask of the referred object."""
+"""Loads the image, and the mask of the referred object."""
 
 from __future__ import annotations
 
-from mmcv.transforms import BaseTransform
-from mmseg.registry import TRANSFORMS
+import io
+from typing import Any
 
-from magnet_mm.datasets.masks import rle_to_mask, segmentation_to_rle
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine import fileio
+from mmseg.registry import TRANSFORMS
+from PIL import Image
+
+from magnet_mm.datasets.image_paths import check_inside
+from magnet_mm.datasets.masks import rle_to_mask
+from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
+from magnet_mm.text_safety import printable
+
+# What photographs and remote-sensing images come in. Pillow's other formats are left out: some
+# start programs (EPS runs Ghostscript), and an extension says nothing about the content.
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF')
+_DEEP_MODES = ('I;16', 'I;16B', 'I;16L', 'I;16N')
+
+
+@TRANSFORMS.register_module()
+class LoadReferringImage(BaseTransform):
+    """Decodes an image by Pillow to 8-bit BGR in the stored orientation.
+
+    COCO's masks are drawn on the stored pixels, so an EXIF orientation is ignored. Grey, palette,
+    CMYK and transparent images become RGB as Pillow converts them, the transparency dropped;
+    16-bit grey is scaled by its high byte, as Pillow does with 16-bit colour. The size in the
+    file's header is checked before any pixel is decoded.
+
+    Required keys: `img_path`. Optional keys: `image_root` (the directory that the file must lie in,
+    see :func:`magnet_mm.datasets.image_paths.check_inside`), `height`, `width` (the size that the
+    annotation says), `ref_id` (for messages).
+
+    Added keys: `img` (uint8 [H, W, 3], BGR), `img_shape`, `ori_shape` ((H, W)).
+
+    Args:
+        max_pixels (int): Largest H * W. Defaults to the number from which Pillow itself warns of
+            a decompression bomb; it refuses twice that in any case.
+        allow_links_outside (bool): Allow images that are symbolic links out of `image_root`.
+        backend_args (dict, optional): Of `mmengine.fileio`, for other storage than local files.
+
+    Raises:
+        DataError: The file is missing, empty, truncated, damaged, no image of :data:`FORMATS`, too
+            large, of another size than annotated, or outside `image_root`.
+
+    Source: data.md (Pillow as LAVT and MagNet); the checks are our choice.
+    """
+
+    def __init__(
+        self,
+        max_pixels: int = 89_478_485,
+        allow_links_outside: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        self.max_pixels = max_pixels
+        self.allow_links_outside = allow_links_outside
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Adds the image to the results."""
+        path = results['img_path']
+        where = printable(path) + (f' (ref {results["ref_id"]})' if 'ref_id' in results else '')
+        if 'image_root' in results and not self.allow_links_outside:
+            check_inside(path, results['image_root'], where)
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                self._check_size(image, results, where)
+                pixels = to_bgr(image, where)
+        except DataError:
+            raise
+        except Exception as error:  # Pillow raises nearly anything on a damaged file
+            raise DataError(
+                f'{where}: the image cannot be read ({type(error).__name__}: '
+                f'{printable(error, 200)}). Check `data_prefix` and that the file is a complete '
+                f'image ({", ".join(FORMATS)}); download it again if it is damaged.'
+            ) from error
+        results['img'] = pixels
+        results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
+        return results
+
+    def _check_size(self, image: Image.Image, results: dict, where: str) -> None:
+        """Checks the size in the header, before anything is decoded."""
+        width, height = image.size
+        if width * height > self.max_pixels:
+            raise DataError(
+                f'{where}: the file claims {height} x {width} pixels (height, width), more than '
+                f'max_pixels={self.max_pixels}: it may be a decompression bomb. Raise max_pixels '
+                'of LoadReferringImage if your images are that large.'
+            )
+        if 'height' in results and 'width' in results:
+            check_annotated_size(results, (height, width))
+
+    def __repr__(self) -> str:
+        """Class name and arguments."""
+        return (
+            f'{type(self).__name__}(max_pixels={self.max_pixels}, '
+            f'allow_links_outside={self.allow_links_outside}, backend_args={self.backend_args})'
+        )
 
 
 @TRANSFORMS.register_module()
 class LoadReferringMask(BaseTransform):
     """Decodes the annotated segmentation at the size of the original image.
 
-    Required keys: `segmentation, height, width` (pixels), `img, ori_shape` (so it stands after
-    `LoadImageFromFile`).
+    Required keys: `img, ori_shape` (so it stands after `LoadReferringImage`), and `segmentation`
+    or `segmentations` (see :func:`magnet_mm.datasets.target_masks.target_rle`). Optional keys:
+    `height, width` (pixels), which must be the image's.
 
     Added keys: `gt_seg_map` (uint8 [H, W], 1 on the object), `gt_rle` (compressed RLE dict at
-    original size); `gt_seg_map` is entered in `seg_fields`. `segmentation` is removed.
+    original size); `gt_seg_map` is entered in `seg_fields`. The segmentations are removed.
 
     Raises:
         DataError: The image on disk has another size than the annotation file says, or the
@@ -29,19 +125,16 @@ class LoadReferringMask(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Adds the mask to the results."""
-        height, width = results['height'], results['width']
-        if tuple(results['ori_shape']) != (height, width):
-            raise DataError(
-                f'{results["img_path"]} is {tuple(results["ori_shape"])} (height, width) but '
-                f'{results.get("ann_file", "its annotation")} says {(height, width)} (ref '
-                f'{results.get("ref_id")}). The image was resized or is another one; use the '
-                'original COCO train2014 images.'
-            )
+        height, width = results['ori_shape']
+        if 'height' in results and 'width' in results:
+            check_annotated_size(results, (height, width))
         where = (
             f'{results.get("ann_file", "annotation")}: annotation {results.get("ann_id")} of ref '
             f'{results.get("ref_id")}'
         )
-        rle = segmentation_to_rle(results.pop('segmentation'), height, width, where)
+        rle = target_rle(results, height, width, where)
+        for key in ('segmentation', 'segmentations'):
+            results.pop(key, None)
         results['gt_rle'] = rle
         results['gt_seg_map'] = rle_to_mask(rle)
         results.setdefault('seg_fields', []).append('gt_seg_map')
@@ -50,3 +143,40 @@ class LoadReferringMask(BaseTransform):
     def __repr__(self) -> str:
         """Class name; there are no arguments."""
         return f'{type(self).__name__}()'
+
+
+def to_bgr(image: Image.Image, where: str) -> np.ndarray:
+    """Decodes a Pillow image to uint8 [H, W, 3], BGR; see :class:`LoadReferringImage`.
+
+    Raises:
+        DataError: The pixels are 32-bit or floating-point numbers, whose range is unknown.
+    """
+    if image.mode in _DEEP_MODES:
+        grey = np.asarray(image.convert('I')) >> 8  # 65535 becomes 255; Pillow would clip at 255
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ('I', 'F'):
+        raise DataError(
+            f'{where}: the image has {"32-bit" if image.mode == "I" else "floating-point"} pixels, '
+            'whose range nothing tells. Convert it to 8 bits per channel.'
+        )
+    return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
+
+
+def check_annotated_size(results: dict[str, Any], size: tuple[int, int]) -> None:
+    """Checks that an image has the height and width that its annotation says.
+
+    Args:
+        results: With `img_path, height, width` and, for the message, `ann_file, ref_id`.
+        size: Height and width of the image on disk, in pixels.
+
+    Raises:
+        DataError: It has not.
+    """
+    annotated = (results['height'], results['width'])
+    if size != annotated:
+        raise DataError(
+            f'{printable(results["img_path"])} is {size} (height, width) but '
+            f'{results.get("ann_file", "its annotation")} says {annotated} (ref '
+            f'{results.get("ref_id")}). The image was resized or is another one; use the '
+            'original COCO train2014 images.'
+        )

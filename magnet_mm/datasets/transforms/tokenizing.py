@@ -14,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.text_safety import printable
 
 SHIPPED_SCHEME = 'magnet_mm://'
 VOCABULARY_FILES = ('vocab.txt', 'tokenizer.json')
@@ -50,7 +51,7 @@ def resolve_tokenizer_path(name: str) -> str:
 def load_tokenizer(name: str) -> Any:
     """The fast tokenizer of that name, loaded once per process.
 
-    BERT's WordPiece, unless the directory's `tokenizer_config.json` names another class.
+    BERT's WordPiece, unless the files beside the vocabulary name another one.
 
     Args:
         name (str): See :func:`resolve_tokenizer_path`.
@@ -68,8 +69,12 @@ def load_tokenizer(name: str) -> Any:
         directory = path if os.path.isdir(path) else _from_hub(path)
         import transformers  # slow to import, only needed here
 
-        kind = 'BertTokenizerFast' if _is_bert(directory) else 'AutoTokenizer'
-        tokenizer = getattr(transformers, kind).from_pretrained(directory)
+        if _is_bert(directory):
+            tokenizer = transformers.BertTokenizerFast.from_pretrained(directory)
+        else:  # never the code that a repository may bring along
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                directory, trust_remote_code=False
+            )
     except Exception as error:  # hub, file and format errors of several libraries
         raise ConfigError(_not_loadable(name, f'{type(error).__name__}: {error}')) from error
     # transformers >= 5 makes a tokenizer of the special tokens alone where it finds no vocabulary
@@ -79,10 +84,13 @@ def load_tokenizer(name: str) -> Any:
 
 
 def _is_bert(directory: str) -> bool:
-    """Whether the tokenizer's own settings leave it at BERT's; `AutoTokenizer` reads the others."""
-    settings = Path(directory) / 'tokenizer_config.json'
-    named = json.loads(settings.read_text('utf-8')) if settings.is_file() else {}
-    return str(named.get('tokenizer_class') or 'Bert').startswith('Bert')
+    """Whether the files name no other tokenizer, and no other architecture, than BERT's."""
+    for file, key in (('tokenizer_config.json', 'tokenizer_class'), ('config.json', 'model_type')):
+        path = Path(directory) / file
+        named = json.loads(path.read_text('utf-8')).get(key) if path.is_file() else None
+        if named:
+            return named.lower().startswith('bert')
+    return True
 
 
 def _from_hub(name: str) -> str:
@@ -136,7 +144,7 @@ class TokenizeExpression(BaseTransform):
 
     Raises:
         ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
-        DataError: The expression is no string.
+        DataError: The expression is no string, or holds a surrogate that is no character.
 
     Source: data.md, "Protocol": bert-base-uncased WordPiece, 20 tokens.
     """
@@ -156,11 +164,17 @@ class TokenizeExpression(BaseTransform):
         expression = results['expression']
         if not isinstance(expression, str):
             raise DataError(
-                f'The expression of ref {results.get("ref_id")}, sentence '
-                f'{results.get("sent_id")} ({results.get("img_path")}) is '
-                f'{type(expression).__name__}, not a string: {expression!r:.80}. Correct the '
-                'annotation, or pass the sentence as str.'
+                f'{_sample(results)} is {type(expression).__name__}, not a string: '
+                f'{printable(repr(expression), 80)}. Correct the annotation, or pass the sentence '
+                'as str.'
             )
+        try:
+            expression.encode('utf-8')
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f'{_sample(results)} holds half of a surrogate pair, which is no character: '
+                f'{printable(expression, 80)}. Correct the annotation.'
+            ) from error
         encoded = load_tokenizer(self.tokenizer)(
             expression, truncation=True, max_length=self.max_tokens
         )
@@ -175,3 +189,11 @@ class TokenizeExpression(BaseTransform):
     def __repr__(self) -> str:
         """Class name and arguments."""
         return f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens})'
+
+
+def _sample(results: dict) -> str:
+    """The sentence's place, for messages."""
+    return (
+        f'The expression of ref {results.get("ref_id")}, sentence {results.get("sent_id")} '
+        f'({printable(results.get("img_path"), 200)})'
+    )

@@ -23,18 +23,24 @@ class CheckpointFitHook(Hook):
     """Compares a loaded checkpoint with the model, key by key and shape by shape.
 
     mmengine only logs a warning when keys differ, and a test then reports the score of partly
-    random weights. This hook makes it an error when testing and when resuming. Starting a training
-    from other weights (``load_from``) stays possible with a partial fit, but not with none at all.
+    random weights. This hook makes it an error.
 
     Args:
         training_only: Prefixes of the parts that a test does not need: their keys may be absent
-            from the checkpoint, or from the model. Defaults to ``('auxiliary_head.',)``.
+            from the checkpoint, or from the model, unless a run is resumed. Defaults to
+            ``('auxiliary_head.',)``.
+        allow_partial: Let a training start (``load_from``) from weights that fit in part; the keys
+            that do not are logged. Set ``default_hooks.checkpoint_fit.allow_partial=True`` for
+            that run. A test, a resume, and weights that do not fit at all stay errors.
     """
 
     priority = 'LOWEST'
 
-    def __init__(self, training_only: Sequence[str] = ('auxiliary_head.',)) -> None:
+    def __init__(
+        self, training_only: Sequence[str] = ('auxiliary_head.',), allow_partial: bool = False
+    ) -> None:
         """See the class."""
+        self.allow_partial = allow_partial
         self.training_only = tuple(training_only)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
@@ -52,20 +58,26 @@ class CheckpointFitHook(Hook):
         expected = _unwrap(runner.model).state_dict()
         # a built train loop means that Runner.train() is loading; Runner.test() never builds it
         training = isinstance(runner._train_loop, BaseLoop)
-        if training and not runner._resume:
-            if not set(loaded) & set(expected):
-                raise CheckpointError(
-                    'No key of the checkpoint is a key of the model, so nothing would be loaded. '
-                    f'The checkpoint has {_listing(loaded)}; the model has {_listing(expected)}.'
-                )
-            return
-        problems = compare_state_dicts(expected, loaded, () if training else self.training_only)
-        if problems:
+        starting = training and not runner._resume
+        if starting and not set(loaded) & set(expected):
+            raise CheckpointError(
+                'No key of the checkpoint is a key of the model, so nothing would be loaded. '
+                f'The checkpoint has {_listing(loaded)}; the model has {_listing(expected)}.'
+            )
+        optional = self.training_only if starting or not training else ()
+        problems = compare_state_dicts(expected, loaded, optional)
+        if problems and starting and self.allow_partial:
+            runner.logger.warning(
+                'Training starts from weights that fit in part (allow_partial=True):\n'
+                + '\n'.join(problems)
+            )
+        elif problems:
             raise CheckpointError(
                 'The checkpoint does not fit the model:\n'
                 + '\n'.join(problems)
                 + '\nUse the config that the checkpoint was trained with; released checkpoints are '
-                'converted first (tools/model_converters).'
+                'converted first (tools/model_converters). To start a training from the part that '
+                'fits: --cfg-options default_hooks.checkpoint_fit.allow_partial=True'
             )
 
 

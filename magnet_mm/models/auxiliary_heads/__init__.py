@@ -2,7 +2,14 @@
 """Heads that only exist in training; each is a plug-in for any method."""
 
 from magnet_mm.models.auxiliary_heads.alignment_head import AlignmentHead
+from magnet_mm.models.auxiliary_heads.mask_encoders import CentreMaskEncoder, PooledMaskEncoder
 from magnet_mm.models.auxiliary_heads.mask_grounding_head import MaskGroundingHead
 from magnet_mm.models.auxiliary_heads.pixel_contrast_head import PixelContrastHead
 
-__all__ = ['AlignmentHead', 'MaskGroundingHead', 'PixelContrastHead']
+__all__ = [
+    'AlignmentHead',
+    'CentreMaskEncoder',
+    'MaskGroundingHead',
+    'PixelContrastHead',
+    'PooledMaskEncoder',
+]

@@ -43,6 +43,7 @@ class MaskGroundingHead(BaseModule):
         num_heads: their heads; 12 (our choice, BERT-base).
         ffn_channels: their FFN width; 3072 (our choice, BERT-base).
         loss_weight: 1.0 (our choice).
+        mask_encoder: config of what makes the mask token; None takes :class:`CentreMaskEncoder`.
     """
 
     derived_arguments = ('visual_channels', 'text_channels', 'vocabulary_size')
@@ -59,6 +60,7 @@ class MaskGroundingHead(BaseModule):
         num_heads: int = 12,
         ffn_channels: int = 3072,
         loss_weight: float = 1.0,
+        mask_encoder: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -71,9 +73,12 @@ class MaskGroundingHead(BaseModule):
         self.location_project = nn.Linear(2, text_channels)
         self.visual_norm = nn.LayerNorm(text_channels)
         self.dropout = nn.Dropout(0.1)
-        # Mask token: 2-layer MLP on the mask's centre (our choice, methods 3.3).
-        self.mask_encoder = nn.Sequential(
-            nn.Linear(2, text_channels), nn.ReLU(), nn.Linear(text_channels, text_channels)
+        self.mask_encoder = MODELS.build(
+            dict(
+                mask_encoder or dict(type='CentreMaskEncoder'),
+                visual_channels=visual_channels,
+                text_channels=text_channels,
+            )
         )
         sizes = BertConfig(
             hidden_size=text_channels,
@@ -116,10 +121,11 @@ class MaskGroundingHead(BaseModule):
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
         """``loss_grounding``: mean cross-entropy over the asked words of all ranks; 0 if none."""
-        centres, visible = mask_centres(stack_masks(batch_data_samples))
+        masks = stack_masks(batch_data_samples)
         # An object without pixels grounds nothing.
-        targets = features.word_targets.masked_fill(~visible.unsqueeze(1), NO_TARGET)
-        states = self.predict_words(features, centres)
+        empty = ~masks.flatten(1).any(1, keepdim=True)
+        targets = features.word_targets.masked_fill(empty, NO_TARGET)
+        states = self.predict_words(features, masks)
         asked = targets != NO_TARGET
         hidden = self.transform(states[asked])
         logits = F.linear(hidden, features.word_embedding, self.vocabulary_bias).float()
@@ -129,12 +135,12 @@ class MaskGroundingHead(BaseModule):
         loss = total * get_world_size() / count.clamp(min=1)
         return dict(loss_grounding=self.loss_weight * loss)
 
-    def predict_words(self, features: CrossModalFeatures, centres: Tensor) -> Tensor:
+    def predict_words(self, features: CrossModalFeatures, masks: Tensor) -> Tensor:
         """Run the predictor over ``[O; P; C]``.
 
         Args:
             features: words ``[B, T, D]`` of the corrupted sentence and the last visual map.
-            centres: mask centres ``[B, 2]`` (x, y) in 0..1.
+            masks: float ``[B, 1, H, W]`` 0/1.
 
         Returns:
             States of the words ``[B, T, D]``.
@@ -143,7 +149,7 @@ class MaskGroundingHead(BaseModule):
         locations = cell_centres(visual.shape[2], visual.shape[3], visual.device).to(visual.dtype)
         tokens = self.visual_project(visual.flatten(2).transpose(1, 2))
         tokens = self.dropout(self.visual_norm(tokens + self.location_project(locations)))
-        mask_token = self.mask_encoder(centres.to(tokens.dtype)).unsqueeze(1)
+        mask_token = self.mask_encoder(features.visual, masks).unsqueeze(1)
         states = torch.cat([features.words, tokens, mask_token], dim=1)
         batch, length = features.word_mask.shape
         visible = torch.ones(batch, states.shape[1], dtype=torch.bool, device=states.device)
@@ -152,20 +158,3 @@ class MaskGroundingHead(BaseModule):
             output = layer(states, visible[:, None, None, :])
             states = output if isinstance(output, Tensor) else output[0]
         return states[:, :length]
-
-
-def mask_centres(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre of mass of every mask.
-
-    Args:
-        masks: float ``[B, 1, H, W]`` 0/1.
-
-    Returns:
-        Centres ``[B, 2]`` (x, y) in 0..1, and bool ``[B]``, False for empty masks.
-    """
-    weights = masks.flatten(1)
-    area = weights.sum(1, keepdim=True)
-    locations = cell_centres(masks.shape[2], masks.shape[3], masks.device)
-    # A sum, not a matrix product: autocast would run that in float16, where 65504 is the limit.
-    centres = (weights.unsqueeze(-1) * locations).sum(1) / area.clamp(min=1)
-    return centres, area.squeeze(1) > 0

@@ -17,8 +17,9 @@ from magnet_mm.models.fusion.pwam import PWAM, merge_heads, split_heads
 class WordPixelAlignment(nn.Module):
     """Words reach the pixels and pixels reach the words through one affinity ``A``.
 
-    ``A = IN(V W_1) (m L W_2)^T / sqrt(C)``, ``[B, HW, T]``, computed from the features before
-    either update, and never stored: both directions are fused attention on the same projections.
+    ``A = IN(V W_1) (m L W_2)^T / sqrt(C)``, ``[B, HW, T]``, from the features before either
+    update. Both directions are torch's scaled dot-product attention on the same projections, with
+    queries and keys exchanged.
 
     - words to pixels: ``F = GELU((GELU(V W_5) * IN(softmax_T(A) (m L W_3) W_4)) W_6)``, the PWAM
     - pixels to words: ``G = LN(softmax_HW(A^T) (V W_7) W_8)``

@@ -7,9 +7,11 @@ from magnet_mm.models.losses.pixel_contrast import (
     pixel_to_text_loss,
     sample_pixels,
 )
+from magnet_mm.models.losses.synchronized_cross_entropy import SynchronizedCrossEntropyLoss
 
 __all__ = [
     'MultiClassDiceLoss',
+    'SynchronizedCrossEntropyLoss',
     'pixel_to_pixel_loss',
     'pixel_to_text_loss',
     'sample_pixels',

@@ -3,7 +3,8 @@
 
 On CUDA mmcv's kernel is used where mmcv was built with it. Everywhere else the four bilinear
 corners of all sampling points are gathered and weighted in one ``embedding_bag``, which needs no
-``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does.
+``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does. Exported graphs take
+``grid_sample`` nevertheless: ONNX has that operation, and neither of the others.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 
 from magnet_mm.models.ops.gathered_attention import gather_deformable_attention
+from magnet_mm.models.ops.sampled_attention import grid_sample_deformable_attention, is_exporting
 
 
 @functools.cache
@@ -52,6 +54,10 @@ def deformable_attention(
     Returns:
         ``[B, Q, heads * d]``.
     """
+    if is_exporting():
+        return grid_sample_deformable_attention(
+            value, spatial_shapes, sampling_locations, attention_weights
+        )
     if value.is_cuda and _mmcv_has_cuda_kernel():
         shapes = torch.tensor(spatial_shapes, device=value.device)
         starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]])

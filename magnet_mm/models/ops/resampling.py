@@ -39,7 +39,9 @@ def pooling_matrix(
     exact = torch.promote_types(dtype, torch.float32)
     return torch.cat(
         [
-            torch.kron(*(_averages(side, grid, device, exact) for side in (height, width)))
+            torch.kron(
+                *(_averages(side, grid, device, exact).contiguous() for side in (height, width))
+            )
             for grid in grids
         ]
     ).to(dtype)

@@ -2,5 +2,6 @@
 """Segmentors: they only compose encoder and heads."""
 
 from magnet_mm.models.segmentors.referring_segmentor import ReferringSegmentor
+from magnet_mm.models.segmentors.tta_model import ReferringTTAModel
 
-__all__ = ['ReferringSegmentor']
+__all__ = ['ReferringSegmentor', 'ReferringTTAModel']

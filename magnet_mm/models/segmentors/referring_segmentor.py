@@ -31,8 +31,9 @@ class ReferringSegmentor(EncoderDecoder):
     does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
 
     Raises:
-        ConfigError: for a ``neck``, sliding-window testing, two heads that corrupt the sentence, or
-            a head that asks for what encoder or decode head do not have.
+        ConfigError: for a ``neck``, sliding-window testing, a key in ``train_cfg`` or ``test_cfg``
+            that nothing reads, two heads that corrupt the sentence, or a head that asks for what
+            encoder or decode head do not have.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -41,6 +42,12 @@ class ReferringSegmentor(EncoderDecoder):
         if (kwargs.get('test_cfg') or {}).get('mode', 'whole') != 'whole':
             raise ConfigError(
                 "A sentence speaks of the whole image: test_cfg.mode must be 'whole'."
+            )
+        unread = set(kwargs.get('test_cfg') or {}) - {'mode'} | set(kwargs.get('train_cfg') or {})
+        if unread:
+            raise ConfigError(
+                f'ReferringSegmentor reads test_cfg.mode alone; nothing would read '
+                f'{", ".join(sorted(unread))}. Remove it from train_cfg and test_cfg.'
             )
         super().__init__(*args, **kwargs)
         self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))

@@ -11,7 +11,13 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 from magnet_mm.errors import CheckpointError, ConfigError
 from magnet_mm.models.text.pretrained_text import read_text_weights
@@ -77,12 +83,12 @@ class StagewiseTextEncoder(BaseModule):
 
     def _read_sizes(self, model_type: str, config: dict) -> PretrainedConfig:
         """transformers' configuration; it would take unknown keys and ignore them."""
-        try:
-            default = AutoConfig.for_model(model_type)
-        except ValueError as error:
+        known = model_type in CONFIG_MAPPING
+        default = AutoConfig.for_model(model_type) if known else None
+        if type(default) not in MODEL_MAPPING or not hasattr(default, 'vocab_size'):
             raise ConfigError(
                 f'transformers has no text encoder of type {model_type!r}. Correct text.model_type.'
-            ) from error
+            )
         unknown = set(config) - set(default.to_dict())
         if unknown:
             raise ConfigError(

@@ -90,7 +90,8 @@ class ShiftedWindowAttention(nn.Module):
         if mask is None:
             return bias.to(query.dtype).expand(query.shape[0], -1, -1, -1)
         bias = (bias + mask).to(query.dtype)
-        return bias if batch == 1 else bias.repeat(batch, 1, 1, 1)
+        # A view for one image, a copy for more; a branch would make the batch an export's constant.
+        return bias.expand(batch, -1, -1, -1, -1).flatten(0, 1)
 
 
 def window_layout(

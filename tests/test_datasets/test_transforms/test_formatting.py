@@ -29,6 +29,7 @@ def _results() -> dict:
         dataset_name='refcoco',
         split='val',
         gt_rle=dict(size=[4, 6], counts=b'x'),
+        no_target=False,
         height=4,
     )
 

@@ -56,7 +56,16 @@ def test_training_may_start_from_a_part_of_the_weights(make_runner, tmp_path):
     runner = make_runner('run', epochs=1)
     extra = {'module.extra': torch.ones(1)}
     path = save(runner, tmp_path / 'part.pth', drop=['linear.bias'], **extra)
-    make_runner('train', epochs=1, load_from=path).train()
+    with pytest.raises(CheckpointError, match='1 keys missing: linear.bias'):
+        make_runner('asked', epochs=1, load_from=path).train()
+    partial = {'default_hooks.checkpoint_fit.allow_partial': True}
+    trained = make_runner('train', epochs=1, load_from=path, **partial)
+    trained.train()
+    assert trained.iter == 3
+    # training-only parts may be new
+    path = save(runner, tmp_path / 'released.pth', drop=['auxiliary_head.'])
+    make_runner('heads', epochs=1, load_from=path).train()
     torch.save(dict(state_dict=dict(other=torch.ones(1))), tmp_path / 'none.pth')
-    with pytest.raises(CheckpointError, match='nothing would be loaded'):
-        make_runner('nothing', epochs=1, load_from=str(tmp_path / 'none.pth')).train()
+    for name, options in (('nothing', {}), ('nothing_partial', partial)):
+        with pytest.raises(CheckpointError, match='nothing would be loaded'):
+            make_runner(name, epochs=1, load_from=str(tmp_path / 'none.pth'), **options).train()

@@ -78,3 +78,25 @@ def test_code_in_the_meta_config_is_dropped():
 def test_object_without_plain_counterpart_is_named():
     with pytest.raises(CheckpointError, match=r"\['extra'\]\['odd'\] is a builtins.object"):
         SafeCheckpointHook().before_save_checkpoint(None, dict(extra=dict(odd=object())))
+
+
+def test_averaged_weights_are_resumed(make_runner):
+    """Averaged and trained weights after a resume are those of the uninterrupted run."""
+    hooks = dict(ema=dict(type='EMAHook', momentum=0.1))
+    straight = make_runner('straight', epochs=2, default_hooks=hooks)
+    straight.train()
+    make_runner('resumed', epochs=1, default_hooks=hooks).train()
+    resumed = make_runner(
+        'resumed', epochs=2, default_hooks=hooks, experiment_name='again', resume=True
+    )
+    resumed.train()
+    expected, found = (load(f'{run.work_dir}/epoch_2.pth') for run in (straight, resumed))
+    assert expected['ema_state_dict']['steps'] == 6
+    for part in ('state_dict', 'ema_state_dict'):
+        assert list(found[part]) == list(expected[part])
+        for key, value in expected[part].items():
+            assert torch.equal(found[part][key], value), (part, key)
+    averaged = expected['state_dict']['linear.weight']
+    trained = expected['ema_state_dict']['module.linear.weight']
+    assert not torch.equal(averaged, trained)
+    assert torch.equal(resumed.model.linear.weight, trained)

@@ -10,7 +10,6 @@ from mmseg.structures import SegDataSample
 
 from magnet_mm.models import MaskGroundingHead
 from magnet_mm.models.auxiliary_heads import mask_grounding_head
-from magnet_mm.models.auxiliary_heads.mask_grounding_head import mask_centres
 from magnet_mm.structures import CrossModalFeatures
 
 D, VOCABULARY = 8, 6
@@ -52,7 +51,7 @@ def fixed_head(monkeypatch):
     head = build()
     states = torch.randn(2, 4, D)
     torch.nn.init.normal_(head.vocabulary_bias)
-    monkeypatch.setattr(head, 'predict_words', lambda features, centres: states)
+    monkeypatch.setattr(head, 'predict_words', lambda features, masks: states)
     head.transform = torch.nn.Identity()
     return head, states
 
@@ -135,55 +134,34 @@ def test_every_rank_divides_by_all_words(fixed_head, monkeypatch):
     torch.testing.assert_close(loss, expected)
 
 
-def test_mask_centres_by_hand():
-    masks = torch.zeros(4, 1, 4, 8)
-    masks[0, 0, 1, 2] = 1  # one pixel
-    masks[1, 0, 0:2, 0:4] = 1  # the upper left quarter
-    masks[2, 0, 0, 0] = masks[2, 0, 3, 5] = 1  # two pixels, the centre between them
-    centres, visible = mask_centres(masks)
-    expected = [[2.5 / 8, 1.5 / 4], [0.25, 0.25], [3.0 / 8, 0.5], [0.0, 0.0]]
-    torch.testing.assert_close(centres, torch.tensor(expected))
-    assert visible.tolist() == [True, True, True, False]
-
-
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
-def test_mask_centres_under_autocast(dtype):
-    """230,400 pixels of 480x480 would overflow a float16 matrix product."""
-    masks = torch.zeros(1, 1, 480, 480)
-    masks[..., 3:] = 1
-    with torch.autocast('cpu', dtype):
-        centres, _ = mask_centres(masks)
-    assert centres.dtype == torch.float32
-    torch.testing.assert_close(centres, torch.tensor([[483 / 960, 0.5]]))
-
-
 def test_predictor_reads_words_image_and_mask_but_no_padding():
     head = build()
     features = features_of([[-1] * 4] * 2, word_mask=[[1, 1, 1, 1], [1, 1, 0, 0]])
-    centres = torch.rand(2, 2)
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[:, :, 1:4, 2:7] = 1
 
     def change_of(edit) -> torch.Tensor:
         with torch.no_grad():
-            before = head.predict_words(features, centres)
+            before = head.predict_words(features, masks)
             other = CrossModalFeatures(
                 tuple(f.clone() for f in features.visual), features.words.clone(),
                 features.word_mask, features.word_embedding,
             )  # fmt: skip
-            other_centres = centres.clone()
-            edit(other, other_centres)
-            change = (head.predict_words(other, other_centres) - before).abs()
+            other_masks = masks.clone()
+            edit(other, other_masks)
+            change = (head.predict_words(other, other_masks) - before).abs()
         return change.amax(-1)
 
-    assert change_of(lambda f, c: None).max() == 0
-    padding = change_of(lambda f, c: f.words[1, 2:].add_(3 * torch.randn(2, D)))
+    assert change_of(lambda f, m: None).max() == 0
+    padding = change_of(lambda f, m: f.words[1, 2:].add_(3 * torch.randn(2, D)))
     assert padding[1, :2].max() == 0
     assert padding[0].max() == 0
     assert padding[1, 2:].min() > 0
-    word = change_of(lambda f, c: f.words[1, 1].add_(torch.randn(D)))
+    word = change_of(lambda f, m: f.words[1, 1].add_(torch.randn(D)))
     assert word[1, 0] > 1e-6  # the other word attends to it
-    assert change_of(lambda f, c: f.visual[1][0, :, 0, 1].add_(1.0))[0].min() > 1e-6
-    assert change_of(lambda f, c: f.visual[0].add_(1.0)).max() == 0  # only the last map is read
-    mask = change_of(lambda f, c: c[1].add_(2.0))
+    assert change_of(lambda f, m: f.visual[1][0, :, 0, 1].add_(1.0))[0].min() > 1e-6
+    assert change_of(lambda f, m: f.visual[0].add_(1.0)).max() == 0  # only the last map is read
+    mask = change_of(lambda f, m: m[1, :, 6:].fill_(1.0))
     assert mask[1].min() > 1e-7
     assert mask[0].max() == 0
 
@@ -193,10 +171,10 @@ def test_image_tokens_know_their_place():
     head = build()
     torch.nn.init.normal_(head.location_project.weight)
     features = features_of([[-1] * 4] * 2)
-    centres = torch.rand(2, 2)
-    before = head.predict_words(features, centres)
+    masks = torch.ones(2, 1, 8, 8)
+    before = head.predict_words(features, masks)
     features.visual = (features.visual[0], features.visual[1].flip(3))
-    assert (head.predict_words(features, centres) - before).abs().max() > 1e-5
+    assert (head.predict_words(features, masks) - before).abs().max() > 1e-5
 
 
 def test_defaults():

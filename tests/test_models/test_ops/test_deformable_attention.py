@@ -7,6 +7,7 @@ from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor
 
 from magnet_mm.models.ops import deformable_attention
+from magnet_mm.models.ops.sampled_attention import grid_sample_deformable_attention
 
 
 def random_inputs(
@@ -113,3 +114,25 @@ def test_only_the_gradients_that_are_needed():
     weights_only = deformable_attention(value.detach(), [(3, 4)], locations, weights).sum()
     torch.testing.assert_close(torch.autograd.grad(value_only, value)[0], expected[0])
     torch.testing.assert_close(torch.autograd.grad(weights_only, weights)[0], expected[1])
+
+
+@pytest.mark.parametrize('shapes', [[(4, 4)], [(1, 1), (2, 1)], [(2, 3), (4, 5), (7, 9)]], ids=str)
+def test_exported_form_is_the_same(shapes):
+    inputs = [tensor.detach() for tensor in random_inputs(shapes)]
+    expected = deformable_attention(inputs[0], shapes, inputs[1], inputs[2])
+    got = grid_sample_deformable_attention(inputs[0], shapes, inputs[1], inputs[2])
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_recording_takes_the_exported_form():
+    shapes = [(2, 3), (4, 5)]
+    inputs = [tensor.detach() for tensor in random_inputs(shapes)]
+
+    class Attention(torch.nn.Module):
+        def forward(self, value, locations, weights):
+            return deformable_attention(value, shapes, locations, weights)
+
+    program = torch.export.export(Attention(), tuple(inputs))
+    targets = {str(node.target) for node in program.graph.nodes}
+    assert 'aten.grid_sampler.default' in targets
+    assert not any('embedding_bag' in target for target in targets)

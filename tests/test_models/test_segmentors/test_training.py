@@ -178,3 +178,17 @@ def test_a_few_steps_fit_one_sample(model, make_samples):
         model.parse_losses(losses)[0].backward()
         optimizer.step()
     assert history[-1] < 0.5 * history[0]
+
+
+def test_a_sentence_that_means_nothing_trains(model, make_samples):
+    """gRefCOCO's no-target sentences: an empty mask beside one that is not, then alone."""
+    images, samples = make_samples(batch=2)
+    for chosen in (samples, samples[:1]):
+        samples[0].gt_sem_seg.data.zero_()
+        model.zero_grad()
+        loss = train_loss(model, images[: len(chosen)], chosen)
+        loss.backward()
+        assert torch.isfinite(loss)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
+        assert sum(gradient.abs().sum() for gradient in gradients) > 0

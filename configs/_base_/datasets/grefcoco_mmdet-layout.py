@@ -1,0 +1,14 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""gRefCOCO (unc) in mmdetection's layout.
+
+Files: `data/coco/{train2014,grefcoco}`. Else as `grefcoco.py`.
+"""
+
+_base_ = './grefcoco.py'
+
+data_root = '{{$REFER_ROOT:data/coco}}'
+coco_layout = dict(data_root=data_root, data_prefix=dict(img_path='train2014'))  # [data.md]
+
+train_dataloader = dict(dataset=coco_layout)
+val_dataloader = dict(dataset=coco_layout)
+test_dataloader = dict(dataset=coco_layout)

@@ -1,5 +1,0 @@
-# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-# The small CoupAlign with N = 8 masks.
-_base_ = '../coupalign_tiny_refshapes.py'
-
-model = dict(decode_head=dict(mask_generator=dict(num_queries=8)))

@@ -1,0 +1,53 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--resume] [--amp] ...``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from magnet_mm.apis import find_config
+from magnet_mm.engine import runtime
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line (mmseg's arguments)."""
+    parser = argparse.ArgumentParser(description='Train a referring segmentation model.')
+    parser.add_argument('config', help='config file, or the name of a shipped config')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from CHECKPOINT, or (no value, or "auto") from the last one of the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override config values: key=value; nested key.sub=value; lists key="[a,b]"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train."""
+    args = parse_args(arguments)
+    config = str(find_config(args.config))
+    cfg = runtime.load_config(config, args.cfg_options, args.work_dir, args.launcher)
+    if args.amp:
+        runtime.enable_mixed_precision(cfg)
+    runtime.resume_from(cfg, args.resume)
+    runtime.fit_to_machine(cfg, training=True)
+    Runner.from_cfg(cfg).train()
+    runtime.leave_process_group()

@@ -1,0 +1,18 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Exports a trained model as one tensor function, with all that its users need beside it."""
+
+from magnet_mm.deployment.export import ExportedFiles, export_checkpoint, largest_difference
+from magnet_mm.deployment.formats import FORMATS, ExportFormat
+from magnet_mm.deployment.metadata import ExportMetadata
+from magnet_mm.deployment.network import LogitsNetwork, load_network
+
+__all__ = [
+    'FORMATS',
+    'ExportFormat',
+    'ExportMetadata',
+    'ExportedFiles',
+    'LogitsNetwork',
+    'export_checkpoint',
+    'largest_difference',
+    'load_network',
+]

@@ -1,0 +1,129 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""From a config and a checkpoint to an exported file, its metadata and its tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
+from magnet_mm.deployment.formats import FORMATS
+from magnet_mm.deployment.metadata import ExportMetadata
+from magnet_mm.deployment.network import LogitsNetwork, load_network
+from magnet_mm.errors import ConfigError
+
+EXAMPLE_BATCH = 2  # torch.export would make a batch of 1 a constant
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedFiles:
+    """What an export wrote.
+
+    Attributes:
+        model: the exported network.
+        metadata: its JSON, ``<model>.json``; the same text is inside the model file.
+        tokenizer: ``<model>.tokenizer.json`` of the ``tokenizers`` library; None when left out.
+        network: the network in torch, to compare with.
+        description: the metadata as an object.
+    """
+
+    model: Path
+    metadata: Path
+    tokenizer: Path | None
+    network: LogitsNetwork
+    description: ExportMetadata
+
+
+def export_checkpoint(
+    config: Config,
+    config_name: str,
+    checkpoint: str | os.PathLike,
+    out: str | os.PathLike,
+    format: str = 'onnx',
+    with_tokenizer: bool = True,
+    device: str = 'cpu',
+) -> ExportedFiles:
+    """Export ``predict_logits`` of a trained model with a dynamic batch.
+
+    The files appear all together at the end, under their final names.
+
+    Args:
+        config: the complete config of the model.
+        config_name: its file name, for the metadata.
+        checkpoint: the weights.
+        out: file to write.
+        format: ``onnx``, ``torchscript`` or ``torch-export``.
+        with_tokenizer: write the tokenizer beside the model.
+        device: where the network is recorded; TorchScript and ``torch-export`` files keep it.
+
+    Raises:
+        ConfigError: for an unknown format, a config that cannot be described, or a tokenizer that
+            cannot be loaded.
+        CheckpointError: when the checkpoint does not fit.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f'The format is one of {", ".join(FORMATS)}, not {format!r}.')
+    out, checkpoint = Path(out), Path(checkpoint)
+    network = load_network(config, checkpoint, device)
+    metadata = ExportMetadata.from_config(
+        config, config_name, checkpoint.name, network.out_channels
+    )
+    tokenizer = None
+    if with_tokenizer:
+        tokenizer = load_tokenizer(metadata.tokenizer).backend_tokenizer
+        metadata = dataclasses.replace(metadata, tokenizer_file=f'{out.name}.tokenizer.json')
+    inputs = network.example_inputs(
+        EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as directory:
+        temporary = Path(directory)
+        FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
+        (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')
+        if tokenizer is not None:
+            tokenizer.save(str(temporary / metadata.tokenizer_file))
+        for file in temporary.iterdir():
+            os.replace(file, out.parent / file.name)
+    return ExportedFiles(
+        out,
+        out.with_name(f'{out.name}.json'),
+        out.with_name(metadata.tokenizer_file) if metadata.tokenizer_file else None,
+        network,
+        metadata,
+    )
+
+
+@torch.no_grad()
+def largest_difference(
+    files: ExportedFiles, run: Callable[..., Tensor], batches: Sequence[int] = (1, 3)
+) -> float:
+    """Largest absolute difference of an exported file's logits from torch's, on random inputs.
+
+    Args:
+        files: what :func:`export_checkpoint` returned.
+        run: the exported file as a function, ``FORMATS[format].load(files.model)``.
+        batches: batch sizes to try; others than the recorded one, so that a batch that became a
+            constant shows.
+    """
+    shape = (files.description.height, files.description.width)
+    largest = 0.0
+    for batch in batches:
+        inputs = files.network.example_inputs(
+            batch, shape, files.description.max_tokens, seed=batch
+        )
+        expected = files.network(*inputs).cpu()
+        got = run(*inputs).cpu()
+        if got.shape != expected.shape:
+            raise RuntimeError(
+                f'With a batch of {batch} the exported network gives {tuple(got.shape)}, torch '
+                f'{tuple(expected.shape)}: its batch is not dynamic.'
+            )
+        largest = max(largest, (got - expected).abs().max().item())
+    return largest

@@ -1,0 +1,126 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The three file formats: how a network is written, and how the file is run again.
+
+The batch is dynamic in all of them; image size and number of tokens are those of the config.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from magnet_mm.deployment.metadata import METADATA_KEY
+from magnet_mm.errors import ConfigError
+
+INPUT_NAMES = ('images', 'input_ids', 'attention_mask')
+OUTPUT_NAME = 'logits'
+
+Inputs = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One file format.
+
+    Attributes:
+        suffix: ending of its files.
+        write: ``write(network, inputs, path, metadata)`` makes the file; ``inputs`` are examples
+            with a batch of two or more, ``metadata`` a JSON text that is put into the file.
+        load: ``load(path)`` gives a function from the three inputs to the logits.
+    """
+
+    suffix: str
+    write: Callable[[nn.Module, Inputs, Path, str], None]
+    load: Callable[[Path], Callable[..., Tensor]]
+
+
+def _dynamic_batch() -> tuple[dict[int, torch.export.Dim], ...]:
+    return ({0: torch.export.Dim('batch', min=1)},) * len(INPUT_NAMES)
+
+
+def write_onnx(network: nn.Module, inputs: Inputs, path: Path, metadata: str) -> None:
+    """Write an ONNX file (torch's exporter on top of ``torch.export``).
+
+    Weights beyond ONNX's limit of 2 GB go to ``<path>.data``.
+
+    Raises:
+        ConfigError: when onnx or onnxscript is not installed.
+    """
+    _require('onnx', 'onnxscript')
+    with torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            inputs,
+            input_names=INPUT_NAMES,
+            output_names=(OUTPUT_NAME,),
+            dynamic_shapes=_dynamic_batch(),
+            dynamo=True,
+            verbose=False,
+        )
+    program.model.metadata_props[METADATA_KEY] = metadata
+    program.save(path, external_data=False)
+
+
+def load_onnx(path: Path) -> Callable[..., Tensor]:
+    """Run an ONNX file with onnxruntime on the CPU."""
+    _require('onnxruntime')
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+
+    def run(*inputs: Tensor) -> Tensor:
+        arrays = {
+            name: value.cpu().numpy() for name, value in zip(INPUT_NAMES, inputs, strict=True)
+        }
+        return torch.from_numpy(session.run([OUTPUT_NAME], arrays)[0])
+
+    return run
+
+
+def write_torchscript(network: nn.Module, inputs: Inputs, path: Path, metadata: str) -> None:
+    """Write a traced TorchScript file, for libtorch and ``torch.jit.load``."""
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracer warns of every Python number made from a shape: the image size is fixed.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        warnings.filterwarnings('ignore', '.*deprecated.*')
+        script = torch.jit.trace(network, inputs, check_trace=False)
+        script.save(str(path), _extra_files={METADATA_KEY: metadata})
+
+
+def load_torchscript(path: Path) -> Callable[..., Tensor]:
+    """Run a TorchScript file; open only files that you trust."""
+    return torch.jit.load(str(path))
+
+
+def write_program(network: nn.Module, inputs: Inputs, path: Path, metadata: str) -> None:
+    """Write an ``ExportedProgram``, for ``torch.export.load``, AOTInductor and ExecuTorch."""
+    with torch.no_grad():
+        program = torch.export.export(network, inputs, dynamic_shapes=_dynamic_batch())
+    torch.export.save(program, path, extra_files={METADATA_KEY: metadata})
+
+
+def load_program(path: Path) -> Callable[..., Tensor]:
+    """Run an ``ExportedProgram``; open only files that you trust."""
+    return torch.export.load(path).module()
+
+
+FORMATS: dict[str, ExportFormat] = {
+    'onnx': ExportFormat('.onnx', write_onnx, load_onnx),
+    'torchscript': ExportFormat('.torchscript', write_torchscript, load_torchscript),
+    'torch-export': ExportFormat('.pt2', write_program, load_program),
+}
+
+
+def _require(*packages: str) -> None:
+    from importlib.util import find_spec
+
+    absent = [name for name in packages if find_spec(name) is None]
+    if absent:
+        raise ConfigError(
+            f'This format needs {" and ".join(absent)}: pip install -r requirements/optional.txt.'
+        )

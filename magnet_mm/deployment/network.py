@@ -1,0 +1,124 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The part of a trained model that is exported: ``predict_logits`` and its weights."""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Mapping
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmseg.models.backbones.swin import ShiftWindowMSA
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from magnet_mm.engine.hooks.checkpoint_fit_hook import compare_state_dicts
+from magnet_mm.errors import CheckpointError
+
+TRAINING_ONLY = 'auxiliary_head.'
+
+
+class LogitsNetwork(nn.Module):
+    """``ReferringSegmentor.predict_logits`` as a module's ``forward``, for inference.
+
+    Auxiliary heads are dropped, synchronised batch norm becomes batch norm, and no parameter needs
+    a gradient.
+
+    Args:
+        segmentor: a :class:`~magnet_mm.models.ReferringSegmentor`; it is changed.
+    """
+
+    def __init__(self, segmentor: nn.Module) -> None:
+        super().__init__()
+        segmentor.auxiliary_head = nn.ModuleList()
+        for module in segmentor.modules():
+            if getattr(type(module), 'window_reverse', None) is ShiftWindowMSA.window_reverse:
+                module.window_reverse = types.MethodType(_window_reverse, module)
+        self.segmentor = revert_sync_batchnorm(segmentor).requires_grad_(False)
+        self.eval()
+
+    def forward(self, images: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Mask logits ``[B, C, H/4, W/4]``; see ``ReferringSegmentor.predict_logits``."""
+        return self.segmentor.predict_logits(images, input_ids, attention_mask)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids."""
+        return self.segmentor.backbone.vocabulary_size
+
+    @property
+    def out_channels(self) -> int:
+        """Channels ``C`` of the logits: 1 (sigmoid) or 2 (softmax)."""
+        return self.segmentor.decode_head.out_channels
+
+    def example_inputs(
+        self, batch: int, shape: tuple[int, int], tokens: int, seed: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Random inputs on the network's device: images, ``input_ids`` and ``attention_mask``.
+
+        Args:
+            batch: ``B``.
+            shape: image height and width in pixels.
+            tokens: ``T``; the sentences have different lengths from 2 to ``T``.
+            seed: seed of the values.
+        """
+        device = next(self.parameters()).device
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randn(batch, 3, *shape, generator=generator)
+        lengths = torch.linspace(2, tokens, batch + 1)[1:].round().int()
+        mask = (torch.arange(tokens) < lengths[:, None]).long()
+        ids = torch.randint(1, self.vocabulary_size, (batch, tokens), generator=generator) * mask
+        return images.to(device), ids.to(device), mask.to(device)
+
+
+def _window_reverse(self: ShiftWindowMSA, windows: Tensor, height: int, width: int) -> Tensor:
+    """Windows ``[B * n, w, w, C]`` back to maps ``[B, height, width, C]``.
+
+    mmseg computes B as ``int(n_windows / float)``, which a recorder turns into a constant: the
+    exported network would then mix the images of any other batch size.
+    """
+    size, channels = self.window_size, windows.shape[-1]
+    rows, columns = height // size, width // size
+    maps = windows.view(-1, rows, columns, size, size, channels).transpose(2, 3)
+    return maps.reshape(-1, height, width, channels)
+
+
+def load_network(
+    config: Config, checkpoint: str | os.PathLike, device: str = 'cpu'
+) -> LogitsNetwork:
+    """Build a config's model with the weights of a checkpoint.
+
+    Args:
+        config: a complete config.
+        checkpoint: a checkpoint file that the package wrote or converted; read with
+            ``weights_only=True``.
+        device: where the network goes.
+
+    Raises:
+        CheckpointError: when the file is absent, damaged, unsafe, or does not fit the model.
+    """
+    if not os.path.isfile(checkpoint):
+        raise CheckpointError(f'There is no checkpoint {checkpoint}.')
+    init_default_scope(config.get('default_scope', 'mmseg'))
+    segmentor = MODELS.build(config.model)
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
+    weights = loaded.get('state_dict', loaded) if isinstance(loaded, Mapping) else None
+    if not isinstance(weights, Mapping):
+        raise CheckpointError(
+            f'{checkpoint} holds no state dict; give a .pth file of tools/train.py.'
+        )
+    weights = {str(key).removeprefix('module.'): value for key, value in weights.items()}
+    problems = compare_state_dicts(segmentor.state_dict(), weights, (TRAINING_ONLY,))
+    if problems:
+        raise CheckpointError(
+            f'{checkpoint} does not fit the model of the config:\n'
+            + '\n'.join(problems)
+            + '\nGive the config it was trained with; released checkpoints are converted first '
+            '(tools/model_converters).'
+        )
+    segmentor.load_state_dict(weights, strict=False)
+    return LogitsNetwork(segmentor).to(device)

@@ -1,0 +1,148 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""mmengine's checkpoint hook, with an order of writing and removing that loses nothing."""
+
+from __future__ import annotations
+
+import os.path as osp
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmseg.registry import HOOKS
+
+from magnet_mm.engine.atomic_files import BACKEND, unfinished_files, write_atomically
+from magnet_mm.engine.checkpoint_files import POINTER
+from magnet_mm.errors import ConfigError
+
+_SUPERSEDED = 'superseded_ckpts'
+
+
+@HOOKS.register_module()
+class DurableCheckpointHook(CheckpointHook):
+    """Saves checkpoints so that a crash at any moment, or a full disk, leaves the last good one.
+
+    - A file is written under another name, forced to disk and renamed, ``last_checkpoint`` too.
+    - The previous last and best checkpoints are removed after the new ones are in place (mmengine
+      removes them before), so there must be room for one more than ``max_keep_ckpts``.
+    - What a killed run could not remove any more, and its unfinished files, the resumed one does.
+
+    Args:
+        **kwargs: Those of mmengine's ``CheckpointHook``. ``backend_args`` defaults to the atomic
+            backend for local folders; a remote folder keeps its own backend.
+
+    Raises:
+        ConfigError: For an argument that ``CheckpointHook`` does not have (it would fail at the
+            first save).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """See the class."""
+        super().__init__(**kwargs)
+        if self.args:
+            raise ConfigError(
+                f'The checkpoint hook has no argument {", ".join(map(repr, self.args))}. Correct '
+                'default_hooks.checkpoint in the config.'
+            )
+
+    def before_train(self, runner: Any) -> None:
+        """Prepare the folder: mmengine's part, then remove what a killed run left behind."""
+        folder = str(self.out_dir or runner.work_dir)
+        if self.backend_args is None and self.file_client_args is None and '://' not in folder:
+            self.backend_args = dict(backend=BACKEND)
+        super().before_train(runner)
+        self.file_backend = _RemoveLater(self.file_backend)
+        # Of the run that is resumed: its file must get the score of a validation that is repeated.
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
+        if is_main_process() and '://' not in folder:
+            self._remove_leftovers(runner)
+        self._forget_lost_best(runner)
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        """Save the last checkpoint and name it in ``last_checkpoint``; then remove older ones."""
+        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                self.file_backend.remove(self._path(self.keep_ckpt_ids[0]))
+            self.keep_ckpt_ids.append(step)  # drops its first one when it is full
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        self.last_ckpt = self._path(step)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.message_hub.update_info(_SUPERSEDED, self.file_backend.superseded)
+        runner.save_checkpoint(
+            self.out_dir,
+            osp.basename(self.last_ckpt),
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+        )
+        if is_main_process():
+            write_atomically(osp.join(runner.work_dir, POINTER), self.last_ckpt.encode())
+            self.file_backend.remove_now(keep=self.last_ckpt)
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        """Save the best checkpoint if it is one; then remove the previous best."""
+        super()._save_best_checkpoint(runner, metrics)
+        if is_main_process():  # nothing is left to do, unless no last checkpoint is saved at all
+            self.file_backend.remove_now(keep=getattr(self, 'best_ckpt_path', None))
+
+    def _path(self, step: int) -> str:
+        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+
+    def _remove_leftovers(self, runner: Any) -> None:
+        """Remove unfinished files, and what the run would have removed next when it was killed."""
+        info = runner.message_hub.runtime_info
+        used = {info.get('best_ckpt'), info.get('last_ckpt'), runner._load_from}
+        folders = {str(self.out_dir), str(runner.work_dir)}
+        paths = [str(path) for folder in folders for path in unfinished_files(folder)]
+        paths += [
+            path
+            for path in info.get(_SUPERSEDED, ())
+            if path not in used and osp.dirname(path) == str(self.out_dir) and osp.isfile(path)
+        ]
+        for path in paths:
+            self.file_backend.remove(path)
+            runner.logger.info(f'{path}, left behind by an interrupted run, is removed.')
+        self.file_backend.remove_now()
+
+    def _forget_lost_best(self, runner: Any) -> None:
+        """Let the next validation save a best checkpoint when the recorded one is gone."""
+        best = getattr(self, 'best_ckpt_path', None)
+        if best is None or self.file_backend.exists(best):
+            return
+        runner.logger.warning(
+            f'The best checkpoint {best} is not there any more; its score is forgotten, so that '
+            'the next validation saves one.'
+        )
+        self.best_ckpt_path = None
+        for key in ('best_ckpt', 'best_score'):
+            runner.message_hub.runtime_info.pop(key, None)
+
+
+class _RemoveLater:
+    """A file backend whose removals wait for :meth:`remove_now`."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.superseded: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, or the folder that is a checkpoint (deepspeed), later."""
+        self.superseded.append(str(path))
+
+    rmtree = remove
+
+    def remove_now(self, keep: str | None = None) -> None:
+        """Do the removals, but for the path ``keep``."""
+        while self.superseded:
+            path = self.superseded.pop(0)
+            if path == keep:
+                continue
+            if self._backend.isfile(path):
+                self._backend.remove(path)
+            elif self._backend.isdir(path):
+                self._backend.rmtree(path)

@@ -1,0 +1,192 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Polygons and RLEs of every odd kind: the right pixels, or an error that names the annotation."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
+
+from magnet_mm.datasets.masks import MAX_POLYGONS, rle_to_mask, segmentation_to_rle
+from magnet_mm.errors import DataError
+
+HEIGHT, WIDTH = 6, 8
+WHERE = 'instances.json: annotation 7 of ref 3'
+NAN, INFINITY = float('nan'), float('inf')
+
+
+def box(left, top, right, bottom):
+    """A mask whose pixels are 1 from (left, top) up to, not including, (right, bottom)."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
+    return mask
+
+
+def square(left, top, right, bottom):
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+BOW_TIE = box(0, 0, 4, 3)
+BOW_TIE[[0, 0, 2, 2], [1, 2, 1, 2]] = 0
+EMPTY = box(0, 0, 0, 0)
+RANDOM = np.random.default_rng(0).integers(0, 2, (HEIGHT, WIDTH)).astype(np.uint8)
+COMPRESSED = coco_mask.encode(np.asfortranarray(RANDOM))['counts']
+ZIGZAG = [value for _ in range(20) for value in (0, 0, WIDTH, HEIGHT)]
+
+# case: (segmentation, the mask or what the DataError says, outcome in the docs)
+POLYGONS = {
+    'square': ([square(2, 1, 6, 4)], box(2, 1, 6, 4), 'its pixels'),
+    'one pixel': ([square(3, 2, 4, 3)], box(3, 2, 4, 3), 'that pixel'),
+    'whole image': ([square(0, 0, 8, 6)], box(0, 0, 8, 6), 'every pixel'),
+    'first point repeated at the end': ([[*square(2, 1, 6, 4), 2, 1]], box(2, 1, 6, 4), 'the same'),
+    'points in the other direction': (
+        [[2, 4, 6, 4, 6, 1, 2, 1]],
+        box(2, 1, 6, 4),
+        'the same',
+    ),
+    'parts that overlap': (
+        [square(0, 0, 4, 3), square(2, 1, 6, 5)],
+        box(0, 0, 4, 3) | box(2, 1, 6, 5),
+        'their union',
+    ),
+    'self-intersecting (bow tie)': ([[0, 0, 4, 4, 4, 0, 0, 4]], BOW_TIE, 'even-odd filling'),
+    'partly outside': ([square(-3, -2, 5, 5)], box(0, 0, 5, 5), 'cut at the border'),
+    'point': ([[1, 1, 1, 1, 1, 1]], EMPTY, 'empty mask; the item counts, IoU 0'),
+    'line': ([[0, 0, 1, 1, 2, 2]], EMPTY, 'empty mask; the item counts, IoU 0'),
+    'smaller than a pixel': (
+        [[2.2, 1.1, 2.4, 1.1, 2.4, 1.3, 2.2, 1.3]],
+        EMPTY,
+        'empty mask; the item counts, IoU 0',
+    ),
+    'entirely outside': ([square(9, 1, 12, 4)], 'does not fit an image of 6 x 8', 'error'),
+    'farther out than the image is large': (
+        [square(0, 0, 10**9, 4)],
+        'does not fit an image of 6 x 8',
+        'error',
+    ),
+    'NaN coordinate': ([[NAN, 1, 6, 1, 6, 4]], 'no finite number: nan', 'error'),
+    'infinite coordinate': ([[INFINITY, 1, 6, 1, 6, 4]], 'no finite number: inf', 'error'),
+    'number beyond any float': ([[10**400, 1, 6, 1, 6, 4]], 'no finite number', 'error'),
+    'text as coordinate': ([['1', 1, 6, 1, 6, 4]], "no finite number: '1'", 'error'),
+    'null as coordinate': ([[None, 1, 6, 1, 6, 4]], 'no finite number', 'error'),
+    'true as coordinate': ([[True, 1, 6, 1, 6, 4]], 'no finite number', 'error'),
+    'two points': ([[1, 1, 2, 2]], 'at least 3 points, found a list of 4', 'error'),
+    'odd number of coordinates': ([[1, 2, 3, 4, 5, 6, 7]], 'at least 3 points', 'error'),
+    'polygon that is no list': ([5], 'at least 3 points', 'error'),
+    'no polygon': ([], 'neither a non-empty list of polygons', 'error'),
+    'null': (None, 'neither a non-empty list of polygons', 'error'),
+    f'more than {MAX_POLYGONS:,} parts': (
+        [square(0, 0, 1, 1)] * (MAX_POLYGONS + 1),
+        'taken for an attack',
+        'error',
+    ),
+    'edges that cross the image hundreds of times': ([ZIGZAG * 5], 'pixels long', 'error'),
+}
+RLES = {
+    'run lengths': (dict(size=[6, 8], counts=[7, 3, 38]), box(1, 1, 2, 4), 'its pixels'),
+    'compressed, str': (dict(size=[6, 8], counts=COMPRESSED.decode()), RANDOM, 'its pixels'),
+    'compressed, bytes': (dict(size=[6, 8], counts=COMPRESSED), RANDOM, 'its pixels'),
+    'empty': (dict(size=[6, 8], counts=[48]), EMPTY, 'empty mask; the item counts, IoU 0'),
+    'full': (dict(size=[6, 8], counts=[0, 48]), box(0, 0, 8, 6), 'every pixel'),
+    'runs of length 0': (dict(size=[6, 8], counts=[3, 0, 4, 3, 38]), box(1, 1, 2, 4), 'its pixels'),
+    'height and width swapped': (dict(size=[8, 6], counts=[48]), r'size \[8, 6\]', 'error'),
+    'of another size': (dict(size=[3, 3], counts=[9]), r'RLE has size \[3, 3\]', 'error'),
+    'size of 10^12 pixels': (dict(size=[10**6, 10**6], counts=[10**12]), 'at most', 'error'),
+    'size 0': (dict(size=[0, 8], counts=[]), 'at least 1', 'error'),
+    'size of fractions': (dict(size=[6.0, 8], counts=[48]), 'at least 1', 'error'),
+    'too few pixels': (dict(size=[6, 8], counts=[7, 3]), 'do not add up', 'error'),
+    'too many pixels': (dict(size=[6, 8], counts=[7, 3, 39]), 'do not add up', 'error'),
+    'no runs': (dict(size=[6, 8], counts=[]), 'do not add up', 'error'),
+    'negative run': (dict(size=[6, 8], counts=[-7, 17, 38]), 'do not add up', 'error'),
+    'fractional run': (dict(size=[6, 8], counts=[7.5, 2.5, 38]), 'do not add up', 'error'),
+    'run of NaN': (dict(size=[6, 8], counts=[NAN, 48]), 'do not add up', 'error'),
+    'compressed, cut within a number': (dict(size=[6, 8], counts='0`'), 'do not add up', 'error'),
+    'compressed, a number of 10^5 digits': (
+        dict(size=[6, 8], counts='o' * 100_000),
+        'do not add up',
+        'error',
+    ),
+    'compressed, not ASCII': (dict(size=[6, 8], counts='0ü'), 'do not add up', 'error'),
+    'without size': (dict(counts=[48]), '"size"', 'error'),
+    'counts of another type': (dict(size=[6, 8], counts=48), '"counts"', 'error'),
+}
+
+
+def outcomes(cases):
+    return {
+        case: outcome if outcome != 'error' else '`DataError` that names file, annotation and ref'
+        for case, (_, _, outcome) in cases.items()
+    }
+
+
+@pytest.mark.parametrize('case', [*POLYGONS, *RLES])
+def test_case(case):
+    segmentation, expected, _ = {**POLYGONS, **RLES}[case]
+    if isinstance(expected, str):
+        with pytest.raises(DataError, match=expected) as caught:
+            segmentation_to_rle(segmentation, HEIGHT, WIDTH, WHERE)
+        assert str(caught.value).startswith(WHERE) and len(str(caught.value)) < 500
+    else:
+        mask = rle_to_mask(segmentation_to_rle(segmentation, HEIGHT, WIDTH, WHERE))
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_documented(check_table):
+    assert not set(POLYGONS) & set(RLES)
+    check_table('polygons', outcomes(POLYGONS))
+    check_table('rles', outcomes(RLES))
+
+
+@given(st.tuples(*[st.integers(-6, 12)] * 4))
+@settings(max_examples=60, deadline=None)
+def test_rectangles_are_cut_at_the_border(corners):
+    left, right = sorted((corners[0], corners[1]))
+    top, bottom = sorted((corners[2], corners[3]))
+    try:
+        rle = segmentation_to_rle([square(left, top, right, bottom)], HEIGHT, WIDTH, WHERE)
+    except DataError:
+        assert left > WIDTH or right < 0 or top > HEIGHT or bottom < 0
+    else:
+        np.testing.assert_array_equal(rle_to_mask(rle), box(left, top, right, bottom))
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 10**6), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_any_mask_is_decoded_from_its_rle(height, width, seed, share):
+    mask = (np.random.default_rng(seed).random((height, width)) < share).astype(np.uint8)
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    for counts in (rle['counts'], rle['counts'].decode()):
+        found = segmentation_to_rle(dict(size=[height, width], counts=counts), height, width, WHERE)
+        np.testing.assert_array_equal(rle_to_mask(found), mask)
+
+
+numbers = st.integers(-20, 20) | st.floats() | st.integers()
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+segmentations = (
+    anything
+    | st.lists(st.lists(numbers, min_size=6, max_size=12), max_size=3)
+    | st.fixed_dictionaries(
+        dict(
+            size=st.just([HEIGHT, WIDTH]) | anything,
+            counts=st.lists(st.integers(-1, 48)) | st.text() | st.binary() | anything,
+        )
+    )
+)
+
+
+@given(segmentations)
+@settings(max_examples=100, deadline=None)
+def test_anything_else_is_a_mask_or_our_error(segmentation):
+    try:
+        mask = rle_to_mask(segmentation_to_rle(segmentation, HEIGHT, WIDTH, WHERE))
+    except DataError as error:
+        assert str(error).startswith(WHERE) and len(str(error)) < 500
+        json.dumps(str(error)).encode()  # a message that can be shown
+    else:
+        assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= {0, 1}

@@ -1,0 +1,43 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Tokenizers of other text encoders than BERT, from a local directory."""
+
+import json
+
+import pytest
+
+from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression
+
+
+@pytest.fixture
+def roberta(tmp_path):
+    """A byte-level BPE vocabulary as RoBERTa's; its padding is 1."""
+    letters = [chr(code) for code in range(ord('!'), ord('~') + 1)] + ['Ġ']
+    merges = ['r e', 're d', 'Ġ red', 'c a', 'ca r', 'Ġ car']
+    tokens = ['<s>', '<pad>', '</s>', '<unk>', '<mask>', *letters]
+    tokens += [merge.replace(' ', '') for merge in merges]
+    (tmp_path / 'vocab.json').write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (tmp_path / 'merges.txt').write_text('#version: 0.2\n' + '\n'.join(merges))
+    (tmp_path / 'config.json').write_text(json.dumps(dict(model_type='roberta')))
+    return tmp_path, tokens
+
+
+def test_roberta(roberta):
+    directory, tokens = roberta
+    transform = TokenizeExpression(str(directory), max_tokens=8)
+    results = transform.transform(dict(expression='red car'))
+    words = [tokens[index] for index in results['input_ids']]
+    assert words == ['<s>', 'red', 'Ġcar', '</s>', *['<pad>'] * 4]
+    assert results['attention_mask'].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_code_of_a_repository_is_never_run(roberta):
+    """``auto_map`` names a Python file beside the vocabulary; it must not be imported."""
+    directory, _ = roberta
+    settings = dict(auto_map=dict(AutoTokenizer=['evil.Tokenizer', None]))
+    (directory / 'tokenizer_config.json').write_text(json.dumps(settings))
+    (directory / 'evil.py').write_text(f'open({str(directory / "ran")!r}, "w")')
+    transform = TokenizeExpression(str(directory), max_tokens=8)
+    try:
+        transform.transform(dict(expression='red'))
+    finally:
+        assert not (directory / 'ran').exists()
