@@ -58,10 +58,10 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 
 test: $(READY)
-	$(PY) -m pytest -m "not faults"
+	$(PY) -m pytest
 
 test-faults: $(READY)
-	$(PY) -m pytest -m faults
+	$(PY) -m pytest -m faults -s
 
 docs: $(READY)
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -79,7 +79,7 @@ ablation: $(READY) $(DATA)/.made
 	done
 
 bench: $(READY)
-	$(PY) tools/analysis_tools/write_performance_page.py
+	$(PY) tools/analysis_tools/write_performance.py
 
 demo: $(READY)
 	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
