@@ -63,10 +63,11 @@ class ImageSampler(DefaultSampler):
 
     Args:
         dataset: a `ReferringDataset`, or another with `get_data_info(index)['img_path']`.
+        seed: not used; the Runner gives it to every sampler.
     """
 
-    def __init__(self, dataset: Sized) -> None:
-        super().__init__(dataset, shuffle=False)
+    def __init__(self, dataset: Sized, seed: int | None = None) -> None:
+        super().__init__(dataset, shuffle=False, seed=seed)
 
     def __iter__(self) -> Iterator[int]:
         """Yields this rank's indices."""
