@@ -7,6 +7,8 @@ from mmcv.transforms import BaseTransform, LoadImageFromFile, Resize
 from PIL import Image
 
 from magnet_mm.datasets.image_sharing import ImageSharingPipeline
+from magnet_mm.datasets.transforms import LoadReferringMask
+from magnet_mm.datasets.transforms.loading import LoadReferringImage
 
 
 class PaintMask(BaseTransform):
@@ -83,3 +85,8 @@ def test_every_image_is_read_once_in_a_row(paths, monkeypatch):
 def test_after_an_unknown_transform_nothing_is_shared(paths):
     pipeline = ImageSharingPipeline([LoadImageFromFile(), Darken(), Resize(scale=(6, 8))])
     assert pipeline._shared == {0}
+
+
+def test_the_shipped_pipeline_shares_loading_and_resizing():
+    transforms = [LoadReferringImage(), LoadReferringMask(), Resize(scale=(6, 8)), Darken()]
+    assert ImageSharingPipeline(transforms, (LoadReferringMask,))._shared == {0, 2}
