@@ -3,10 +3,12 @@
 
 import numpy as np
 import pytest
-from mmcv.transforms import BaseTransform, LoadImageFromFile, Resize
+from mmcv.transforms import BaseTransform, Resize
 from PIL import Image
 
 from magnet_mm.datasets.image_sharing import ImageSharingPipeline
+from magnet_mm.datasets.transforms import LoadReferringMask
+from magnet_mm.datasets.transforms.loading import LoadReferringImage
 
 
 class PaintMask(BaseTransform):
@@ -53,7 +55,7 @@ def run(transforms, paths, share):
 
 @pytest.mark.parametrize('tail', [[], [Darken()]], ids=['plain', 'written into'])
 def test_the_same_results(paths, tail):
-    transforms = [LoadImageFromFile(), PaintMask(), Resize(scale=(6, 8), backend='pillow'), *tail]
+    transforms = [LoadReferringImage(), PaintMask(), Resize(scale=(6, 8), backend='pillow'), *tail]
     for ours, plain in zip(
         run(transforms, paths, True), run(transforms, paths, False), strict=True
     ):
@@ -64,7 +66,7 @@ def test_the_same_results(paths, tail):
 
 def test_every_image_is_read_once_in_a_row(paths, monkeypatch):
     counts = dict(load=0, resize=0)
-    load, resize = LoadImageFromFile.transform, Resize._resize_img
+    load, resize = LoadReferringImage.transform, Resize._resize_img
 
     def counted_load(self, results):
         counts['load'] += 1
@@ -74,12 +76,17 @@ def test_every_image_is_read_once_in_a_row(paths, monkeypatch):
         counts['resize'] += results.get('img') is not None
         return resize(self, results)
 
-    monkeypatch.setattr(LoadImageFromFile, 'transform', counted_load)
+    monkeypatch.setattr(LoadReferringImage, 'transform', counted_load)
     monkeypatch.setattr(Resize, '_resize_img', counted_resize)
-    run([LoadImageFromFile(), PaintMask(), Resize(scale=(6, 8))], paths, True)
+    run([LoadReferringImage(), PaintMask(), Resize(scale=(6, 8))], paths, True)
     assert counts == dict(load=3, resize=3)  # a, b, a: only the last image is remembered
 
 
 def test_after_an_unknown_transform_nothing_is_shared(paths):
-    pipeline = ImageSharingPipeline([LoadImageFromFile(), Darken(), Resize(scale=(6, 8))])
+    pipeline = ImageSharingPipeline([LoadReferringImage(), Darken(), Resize(scale=(6, 8))])
     assert pipeline._shared == {0}
+
+
+def test_the_shipped_pipeline_shares_loading_and_resizing():
+    transforms = [LoadReferringImage(), LoadReferringMask(), Resize(scale=(6, 8)), Darken()]
+    assert ImageSharingPipeline(transforms, (LoadReferringMask,))._shared == {0, 2}

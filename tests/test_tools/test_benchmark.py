@@ -77,7 +77,7 @@ def test_evaluation_and_data(run):
     assert result['speed_up'] == pytest.approx(product)
     result = run('--mode', 'data', '--batch', '4', '--items', '8')
     assert set(result['transforms']) == {
-        'LoadImageFromFile', 'LoadReferringMask', 'Resize', 'TokenizeExpression',
+        'LoadReferringImage', 'LoadReferringMask', 'Resize', 'TokenizeExpression',
         'PackReferringInputs',
     }  # fmt: skip
     assert result['in_process'] > 0
