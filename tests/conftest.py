@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,11 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
+from mmengine.visualization import Visualizer
 from mmseg.structures import SegDataSample
+from mmseg.visualization import SegLocalVisualizer
+
+from magnet_mm.visualization import ReferringVisualizer
 
 ROOT = Path(__file__).resolve().parents[1]
 MASK_TOKEN = 4
@@ -23,6 +27,14 @@ def _reproducible() -> None:
     """One thread (tiny tensors gain nothing from more) and a fixed seed for every test."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_visualizer() -> Iterator[None]:
+    """mmengine keeps visualizers by name for the whole process; no test sees another's."""
+    yield
+    for kind in (Visualizer, SegLocalVisualizer, ReferringVisualizer):
+        kind._instance_dict.clear()
 
 
 def _tiny_magnet_config() -> ConfigDict:

@@ -114,8 +114,9 @@ def _window_order(
     tokens = torch.arange(height * width, device=device).view(height, width)
     padded = F.pad(tokens, (0, -width % window, 0, -height % window), value=height * width)
     source = _partition(padded.roll((-shift, -shift), (0, 1)), window).flatten()
-    # Padding sorts behind all tokens.
-    return source, source.argsort(stable=True)[: height * width]
+    place = torch.zeros(height * width + 1, dtype=source.dtype, device=device)  # last: padding
+    place = place.scatter(0, source, torch.arange(source.numel(), device=device))
+    return source, place[:-1]
 
 
 @constant

@@ -203,7 +203,7 @@ def test_bad_counts_are_refused(tmp_path, counts):
 
 
 def test_default_counts():
-    assert DEFAULT_COUNTS == {'train': 4000, 'val': 250, 'testA': 250, 'testB': 250}
+    assert DEFAULT_COUNTS == {'train': 3500, 'val': 250, 'testA': 250, 'testB': 250}
 
 
 def test_tool_prints_counts_and_reports_errors(tmp_path, monkeypatch, capsys):
