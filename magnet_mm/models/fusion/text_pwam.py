@@ -80,7 +80,9 @@ class TextPWAM(nn.Module):
         layers = (self.key, self.value)
         weight = torch.cat([layer.weight for layer in layers]).to(centred.dtype)
         (_, pixels, channels), rows = centred.shape, weight.shape[0]
-        with torch.autocast(centred.device.type, enabled=False):
+        # Operations are counted on the meta device, which has no autocast of its own.
+        device = 'cpu' if centred.is_meta else centred.device.type
+        with torch.autocast(device, enabled=False):
             if channels * (pixels + rows) < pixels * rows:
                 covariance = torch.matmul(centred.transpose(1, 2), centred) / pixels
                 variance = (torch.matmul(weight, covariance) * weight).sum(-1)
