@@ -81,7 +81,7 @@ def server(random_weights, tmp_path_factory):
         running.process.wait(30)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')  # while it runs, no other test can start an event loop
 def browser():
     page_client.require_chromium()
     from playwright.sync_api import sync_playwright
