@@ -22,7 +22,7 @@ extensions = [
     'reference_pages',  # docs/_ext: the generated part of the reference
     'page_list',  # docs/_ext: fits the index to the pages that are there
 ]
-exclude_patterns = ['_build', 'examples']
+exclude_patterns = ['_build', 'ablations', 'examples']
 
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
 myst_heading_anchors = 4
