@@ -27,7 +27,7 @@ PAGES = [
 ]
 LANGUAGES = {'bash': 'bash', 'sh': 'bash', 'shell': 'bash', 'python': 'python', 'py': 'python'}
 SHARED = ('CHANGELOG.md', 'Makefile', 'README.md', 'docs', 'magnet_mm', 'requirements', 'tools')
-CHECKPOINT = 'work_dirs/demo/best_oIoU_epoch_6.pth'  # where `make demo` leaves its best weights
+CHECKPOINT = 'work_dirs/demo/best_oIoU_epoch_3.pth'  # where `make demo` leaves its best weights
 
 
 @dataclass(frozen=True)
