@@ -235,7 +235,7 @@ def to_markdown(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str
     ]
     header = ['', *(f'{metric} here' for metric in ablation.metrics)]
     header += [f'{metric} published' for metric in shown] + ['seeds']
-    lines = [f'### {ablation.title}', '', _markdown_row(header)]
+    lines = [f'## {ablation.title}', '', _markdown_row(header)]
     lines.append(_markdown_row(['---', *['---:'] * (len(header) - 2), '---']))
     for line in summary:
         cells = [line['label'], *(_spread(line[metric]) for metric in ablation.metrics)]
