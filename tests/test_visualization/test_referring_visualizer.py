@@ -84,11 +84,12 @@ def test_works_under_mmsegs_hook(tmp_path):
     assert hook._visualizer is visualizer
     # Two sentences of one image: both pictures must be there.
     outputs = [make_sample(sent_id, img_path=img_path) for sent_id in (1, 2)]
-    hook._after_iter(SimpleNamespace(iter=30), 0, {}, outputs, mode='val')
+    hook.after_test_iter(SimpleNamespace(iter=30), 0, {}, outputs)
     pictures = sorted((tmp_path / 'vis_data' / 'vis_image').iterdir())
-    assert [path.name for path in pictures] == [
-        'val_x.png_ref7_sent1_30.png',
-        'val_x.png_ref7_sent2_30.png',
+    # The number at the end is the iteration, or the item's with the maintained forks.
+    assert [path.name.rpartition('_')[0] for path in pictures] == [
+        'test_x.png_ref7_sent1',
+        'test_x.png_ref7_sent2',
     ]
     expected = draw_panels(IMAGE, 'the red ball', TRUTH, PREDICTION, iou=32 / 96, alpha=0.35)
     assert (mmcv.imread(str(pictures[0]), channel_order='rgb') == expected).all()

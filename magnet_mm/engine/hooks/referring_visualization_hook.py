@@ -73,16 +73,16 @@ class ReferringVisualizationHook(SegVisualizationHook):
         positions = np.linspace(0, count - 1, min(self.val_samples, count)).round()
         self._chosen = frozenset(positions.astype(int).tolist())
 
-    def _after_iter(
+    def after_val_iter(
         self,
         runner: Any,
         batch_idx: int,
-        data_batch: Any,
-        outputs: Sequence[SegDataSample],
-        mode: str = 'val',
+        data_batch: Any = None,
+        outputs: Sequence[SegDataSample] = (),
     ) -> None:
-        super()._after_iter(runner, batch_idx, data_batch, outputs, mode)
-        if mode == 'val' and self.val_samples:
+        """Keep the chosen items of the batch."""
+        super().after_val_iter(runner, batch_idx, data_batch, outputs)
+        if self.val_samples:
             self._kept += [_masks_only(s) for s in outputs if s.get('sample_idx') in self._chosen]
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
