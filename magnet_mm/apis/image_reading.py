@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Reads the images that people have: any Pillow format and mode, arrays, Pillow images."""
+"""Reads the images that people have: files of any mode, arrays, Pillow images."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import numpy as np
 from mmengine.fileio import get as read_bytes
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from magnet_mm.datasets.image_files import FORMATS, MAX_PIXELS, open_image, to_bgr
 from magnet_mm.errors import DataError
 
 ImageSource: TypeAlias = 'str | os.PathLike[str] | bytes | np.ndarray | Image.Image'
-
-MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs, here an error
 
 
 def read_image(source: ImageSource, name: str, exif_rotation: bool = True) -> np.ndarray:
     """Read an image as BGR uint8 [H, W, 3].
 
-    Transparent images are laid on white, 16-bit ones reduced to 8 bits, and grey, palette and CMYK
-    ones converted.
+    As the datasets read it (:func:`magnet_mm.datasets.image_files.to_bgr`), but that transparent
+    images are laid on white, which is how people see them.
 
     Args:
         source: A path or address (as mmengine's file backends read), the bytes of a file, an array
@@ -50,11 +49,12 @@ def read_image(source: ImageSource, name: str, exif_rotation: bool = True) -> np
     if not content:
         raise DataError(f'{name} is an empty file. Copy or download it again.')
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content)) as image:
             return _from_pillow(image, name, exif_rotation)
     except UnidentifiedImageError as error:
         raise DataError(
-            f'{name} is not an image that Pillow can read. Save it as JPEG or PNG.'
+            f'{name} is not an image that Pillow can read as {", ".join(FORMATS)}. Save it as JPEG '
+            'or PNG.'
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(f'{name} is too large: {error}. Make it smaller.') from error
@@ -72,23 +72,20 @@ def _from_pillow(image: Image.Image, name: str, exif_rotation: bool) -> np.ndarr
     try:
         if exif_rotation:
             image = ImageOps.exif_transpose(image)
-        rgb = np.asarray(_to_rgb(image))
+        return to_bgr(_on_white(image), name)
+    except DataError:
+        raise
     except (OSError, SyntaxError, ValueError, IndexError) as error:
         # what Pillow's decoders raise on damaged files
         raise DataError(f'{name} is damaged ({error}). Copy or download it again.') from error
-    return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith('I'):  # 16-bit grey: "I;16", or "I" out of a PNG
-        levels = np.asarray(image, dtype=np.int64)
-        if levels.max(initial=0) > 255:
-            levels = levels >> 8
-        return Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert('RGB')
+def _on_white(image: Image.Image) -> Image.Image:
+    """A transparent image as one sees it on a white page; any other as it is."""
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
         image = image.convert('RGBA')
-        return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
-    return image.convert('RGB')
+        return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+    return image
 
 
 def _from_array(array: Any, name: str) -> np.ndarray:

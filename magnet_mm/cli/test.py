@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from magnet_mm.apis import find_config
+from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine import runtime, split_evaluation
 
 
@@ -38,25 +36,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the predictions')
     parser.add_argument('--show-dir', metavar='DIR', help='write overlays to DIR')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds between shown images')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override config values: key=value; nested key.sub=value; lists key="[a,b]"',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--tta', action='store_true', help="test-time augmentation (config's)")
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args(arguments)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_runner_arguments(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate each split, print one table."""
     args = parse_args(arguments)
-    config = str(find_config(args.config))
-    cfg = runtime.load_config(config, args.cfg_options, args.work_dir, args.launcher)
+    cfg = read_config(args)
     runtime.test_from(cfg, args.checkpoint)
     if args.show or args.show_dir:
         runtime.draw_predictions(cfg, args.show, args.show_dir, args.wait_time)

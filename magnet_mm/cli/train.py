@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from magnet_mm.apis import find_config
+from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine import runtime
 
 
@@ -27,24 +25,13 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='go on from CHECKPOINT, or (no value, or "auto") from the last one of the work dir',
     )
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override config values: key=value; nested key.sub=value; lists key="[a,b]"',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args(arguments)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return parse_runner_arguments(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train."""
     args = parse_args(arguments)
-    config = str(find_config(args.config))
-    cfg = runtime.load_config(config, args.cfg_options, args.work_dir, args.launcher)
+    cfg = read_config(args)
     if args.amp:
         runtime.enable_mixed_precision(cfg)
     runtime.resume_from(cfg, args.resume)

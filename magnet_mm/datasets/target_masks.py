@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
+from magnet_mm.datasets.image_files import open_image
 from magnet_mm.datasets.masks import segmentation_to_rle
 from magnet_mm.errors import DataError
 
@@ -50,7 +50,7 @@ def _part_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
 def _png_to_rle(path: str, height: int, width: int, where: str) -> dict:
     """Reads a mask image, not 0 = object; its size is compared before it is decoded."""
     try:
-        with Image.open(path) as image:
+        with open_image(path, ('PNG',)) as image:
             size = image.height, image.width
             mask = np.asarray(image) if size == (height, width) else None
     except Exception as error:  # Pillow's decoders raise many kinds

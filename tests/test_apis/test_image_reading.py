@@ -84,6 +84,12 @@ BOMB = Image.new('1', (30000, 10000))
         (np.zeros((5, 0, 3), np.uint8), 'shape'),
         (np.zeros((5, 5, 4), np.uint8), 'transparency'),
         (17, 'it is a int'),
+        # Pillow would start Ghostscript for it, whatever the file is called
+        (png(Image.fromarray(RGB), 'EPS'), 'not an image that Pillow can read as JPEG'),
+        (
+            png(Image.fromarray(RGB[..., 0].astype(np.float32)), 'TIFF'),
+            '^it: the image has floating',
+        ),
         (png(BOMB), 'it is too large'),
         (BOMB, '30000 x 10000 pixels'),
     ],

@@ -179,7 +179,9 @@ def test_one_process_killed_at_random_times(root, start, straight):
     total = len(trace(expected))
     assert total >= 12
     work_dir, moments, kills = root / 'killed', random.Random(2), 0
-    for _ in range(8):
+    for _ in range(20):
+        if kills == 8:
+            break
         done = max((entry['iter'] for entry in trace(work_dir)), default=-1)
         target = min(done + moments.randint(0, total // 4), total - 1)
         process = start('killed', 1, '--resume')
@@ -196,7 +198,7 @@ def test_one_process_killed_at_random_times(root, start, straight):
     finish(start('killed', 1, '--resume'), root, 'killed')
     assert_same(work_dir, expected)
     print(f'\nMagNet, one process: killed {kills} times')
-    assert kills >= 2  # a fast machine ends between two looks
+    assert kills >= 4
 
 
 @pytest.mark.parametrize('victim', [0, 1])

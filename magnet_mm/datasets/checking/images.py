@@ -13,6 +13,7 @@ from PIL import Image
 from magnet_mm.datasets.checking.findings import Findings
 from magnet_mm.datasets.checking.instances import Track
 from magnet_mm.datasets.checking.published import IMAGES_SOURCE, SOURCES
+from magnet_mm.datasets.image_files import open_image
 
 #: Images given to a thread at once (our choice).
 CHUNK = 64
@@ -96,7 +97,7 @@ def image_problem(path: Path, size: tuple[int, int]) -> tuple[str, str] | None:
         size (tuple[int, int]): Annotated height and width in pixels.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             height, width = image.height, image.width
             if (height, width) != tuple(size):
                 detail = f': {width} x {height} instead of {size[1]} x {size[0]} pixels'

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from magnet_mm.datasets.checking.findings import Findings
 from magnet_mm.datasets.checking.images import image_problem
 from magnet_mm.datasets.checking.instances import Track, mask_problem
+from magnet_mm.datasets.image_files import open_image
 from magnet_mm.datasets.jsonl_annotations import (
     complete_records,
     parse_line,
@@ -107,7 +107,7 @@ def _image_size(
         findings.error(where, 'image files are missing.', advice, path)
         return None
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             size = image.height, image.width
     except Exception as error:  # Pillow's readers raise many kinds
         advice = 'Save the image again.'

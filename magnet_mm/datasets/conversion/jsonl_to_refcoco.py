@@ -8,9 +8,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pycocotools import mask as coco_mask
 
+from magnet_mm.datasets.image_files import open_image
 from magnet_mm.datasets.jsonl_annotations import path_inside, read_jsonl
 from magnet_mm.datasets.target_masks import is_png, target_rle
 from magnet_mm.errors import DataError
@@ -115,7 +115,7 @@ class _Content:
         if image is None:
             path = path_inside(self.folder, record['file_name'], f'{where}: "image"')
             try:
-                with Image.open(path) as opened:
+                with open_image(path) as opened:
                     height, width = opened.height, opened.width
             except Exception as error:  # Pillow's readers raise many kinds
                 raise DataError(

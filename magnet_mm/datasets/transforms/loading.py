@@ -6,22 +6,17 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
+from magnet_mm.datasets.image_files import FORMATS, MAX_PIXELS, open_image, to_bgr
 from magnet_mm.datasets.image_paths import check_inside
 from magnet_mm.datasets.masks import rle_to_mask
 from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
 from magnet_mm.text_safety import printable
-
-# What photographs and remote-sensing images come in. Pillow's other formats are left out: some
-# start programs (EPS runs Ghostscript), and an extension says nothing about the content.
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'TIFF', 'BMP', 'GIF')
-_DEEP_MODES = ('I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 @TRANSFORMS.register_module()
@@ -46,15 +41,16 @@ class LoadReferringImage(BaseTransform):
         backend_args (dict, optional): Of `mmengine.fileio`, for other storage than local files.
 
     Raises:
-        DataError: The file is missing, empty, truncated, damaged, no image of :data:`FORMATS`, too
-            large, of another size than annotated, or outside `image_root`.
+        DataError: The file is missing, empty, truncated, damaged, no image of
+            :data:`magnet_mm.datasets.image_files.FORMATS`, too large, of another size than
+            annotated, or outside `image_root`.
 
     Source: data.md (Pillow as LAVT and MagNet); the checks are our choice.
     """
 
     def __init__(
         self,
-        max_pixels: int = 89_478_485,
+        max_pixels: int = MAX_PIXELS,
         allow_links_outside: bool = False,
         backend_args: dict | None = None,
     ) -> None:
@@ -70,7 +66,7 @@ class LoadReferringImage(BaseTransform):
             check_inside(path, results['image_root'], where)
         try:
             content = fileio.get(path, backend_args=self.backend_args)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            with open_image(io.BytesIO(content)) as image:
                 self._check_size(image, results, where)
                 pixels = to_bgr(image, where)
         except DataError:
@@ -143,23 +139,6 @@ class LoadReferringMask(BaseTransform):
     def __repr__(self) -> str:
         """Class name; there are no arguments."""
         return f'{type(self).__name__}()'
-
-
-def to_bgr(image: Image.Image, where: str) -> np.ndarray:
-    """Decodes a Pillow image to uint8 [H, W, 3], BGR; see :class:`LoadReferringImage`.
-
-    Raises:
-        DataError: The pixels are 32-bit or floating-point numbers, whose range is unknown.
-    """
-    if image.mode in _DEEP_MODES:
-        grey = np.asarray(image.convert('I')) >> 8  # 65535 becomes 255; Pillow would clip at 255
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in ('I', 'F'):
-        raise DataError(
-            f'{where}: the image has {"32-bit" if image.mode == "I" else "floating-point"} pixels, '
-            'whose range nothing tells. Convert it to 8 bits per channel.'
-        )
-    return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
 
 
 def check_annotated_size(results: dict[str, Any], size: tuple[int, int]) -> None:

@@ -48,7 +48,7 @@ class PooledMaskEncoder(nn.Module):
     """The fused features under the mask, averaged per stage, and the mask's centre (our choice).
 
     The object's appearance reaches the predictor at once, where with the centre alone it must first
-    learn to look there: networks from scratch learn from it sooner.
+    learn to look there.
 
     Args:
         visual_channels: channels of ``F_1..F_4``, filled in by the head.

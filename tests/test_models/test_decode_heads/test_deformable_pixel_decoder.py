@@ -20,6 +20,29 @@ def build(**kwargs) -> DeformablePixelDecoder:
     return decoder
 
 
+@pytest.mark.parametrize('heads', [1, 2])
+def test_few_heads_look_around(heads):
+    """The points start on a circle of one cell around the query, evenly spread."""
+    decoder = DeformablePixelDecoder(CHANNELS, channels=32, num_layers=1, num_heads=heads)
+    decoder.init_weights()
+    attention = decoder.encoder.layers[0].self_attn
+    offsets = attention.sampling_offsets.bias.view(heads, len(CHANNELS), -1, 2)
+    torch.testing.assert_close(offsets.norm(dim=-1), torch.ones(offsets.shape[:-1]))
+    torch.testing.assert_close(offsets, offsets[:, :1].expand_as(offsets))  # on every level
+    directions = torch.atan2(offsets[:, 0, :, 1], offsets[:, 0, :, 0]).flatten().sort().values
+    points = directions.numel()
+    steps = directions.diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, 2 * torch.pi / points))
+    assert attention.sampling_offsets.weight.abs().max() == 0
+
+
+def test_many_heads_start_as_in_mmdet():
+    decoder = DeformablePixelDecoder(CHANNELS, channels=32, num_layers=1, num_heads=4)
+    decoder.init_weights()
+    offsets = decoder.encoder.layers[0].self_attn.sampling_offsets.bias.view(4, len(CHANNELS), 4, 2)
+    torch.testing.assert_close(offsets[0, 0, :, 0], torch.arange(1.0, 5.0))
+
+
 def pyramid(*shapes: tuple[int, int], batch: int = 2) -> list[torch.Tensor]:
     return [
         torch.randn(batch, channels, *shape)
