@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine import runtime, split_evaluation
+from magnet_mm.engine.host_memory import keep_freed_memory
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.batch_size is not None:
         runtime.batch_sentences(cfg, args.batch_size)
     runtime.fit_to_machine(cfg, training=False)
+    keep_freed_memory()
     runner = Runner.from_cfg(cfg)
     results = split_evaluation.evaluate_splits(runner, args.splits, args.out)
     split_evaluation.report(results, args.json)

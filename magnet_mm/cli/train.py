@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine import runtime
+from magnet_mm.engine.host_memory import keep_freed_memory
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,5 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runtime.enable_mixed_precision(cfg)
     runtime.resume_from(cfg, args.resume)
     runtime.fit_to_machine(cfg, training=True)
+    keep_freed_memory()
     Runner.from_cfg(cfg).train()
     runtime.leave_process_group()

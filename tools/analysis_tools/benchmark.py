@@ -32,6 +32,7 @@ from mmengine.config import DictAction  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
 from magnet_mm import benchmarking  # noqa: E402
+from magnet_mm.engine.host_memory import keep_freed_memory  # noqa: E402
 
 MODES = ('forward', 'train', 'eval', 'data', 'ddp')
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     MMLogger.get_instance('mmengine', log_level='WARNING')  # the JSON line alone
+    keep_freed_memory()  # as tools/train.py does
     machine = benchmarking.describe_machine(torch.device(args.device))
     result = measure(args)
     if os.environ.get('RANK', '0') == '0':  # one line, also under torchrun
