@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
-from magnet_mm.benchmarking.model import Workload
+from magnet_mm.benchmarking.model import Workload, build_model
 from magnet_mm.benchmarking.timing import summarise, synchronise
 
 
@@ -34,13 +34,11 @@ def measure_evaluation(workload: Workload, items: int = 128, turns: int = 2) -> 
         ``from_sharing`` (batched / shared).
     """
     cfg = workload.read()
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model).to(workload.device).eval()
+    model = build_model(cfg, workload).eval()
     ways = dict(
-        one_by_one=_Way(cfg, model, 1, items, share=False),
-        batched=_Way(cfg, model, workload.batch, items, share=False),
-        shared=_Way(cfg, model, workload.batch, items, share=True),
+        one_by_one=Way(cfg, model, 1, items, share=False),
+        batched=Way(cfg, model, workload.batch, items, share=False),
+        shared=Way(cfg, model, workload.batch, items, share=True),
     )
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns):
@@ -58,8 +56,16 @@ def measure_evaluation(workload: Workload, items: int = 128, turns: int = 2) -> 
     )
 
 
-class _Way:
-    """One way to evaluate: a loader, and whether images are shared."""
+class Way:
+    """One way to evaluate the first items of a config's test split, in the order of the images.
+
+    Args:
+        cfg: the complete config.
+        model: its model, in evaluation mode.
+        batch: sentences per batch.
+        items: how many of the split; whole batches are read.
+        share: whether neighbours with the same image have it read and encoded once.
+    """
 
     def __init__(
         self, cfg: Config, model: torch.nn.Module, batch: int, items: int, share: bool
@@ -74,15 +80,20 @@ class _Way:
         if not share:
             self.loader.dataset._run = self.loader.dataset.pipeline
 
-    def run(self, device: torch.device) -> float:
-        start = time.perf_counter()
+    def predict(self) -> Iterator[SegDataSample]:
+        """The samples with their masks; images enter the model in the type of its weights."""
+        dtype = next(self.model.parameters()).dtype
         with torch.inference_mode():
             for batch in itertools.islice(self.loader, self.batches):
                 data = self.model.data_preprocessor(batch, False)
-                samples = data['data_samples']
-                if self.share:
-                    self.model.predict(data['inputs'], samples)
-                else:
-                    self.model.predict(data['inputs'], samples, share_images=False)
+                yield from self.model.predict(
+                    data['inputs'].to(dtype), data['data_samples'], share_images=self.share
+                )
+
+    def run(self, device: torch.device) -> float:
+        """Seconds for all of them."""
+        start = time.perf_counter()
+        for _ in self.predict():
+            pass
         synchronise(device)
         return time.perf_counter() - start

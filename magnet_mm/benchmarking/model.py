@@ -21,7 +21,7 @@ from magnet_mm.benchmarking.operations import count_operations
 from magnet_mm.benchmarking.parts import time_parts
 from magnet_mm.benchmarking.timing import interleave, summarise
 from magnet_mm.engine import runtime
-from magnet_mm.errors import ConfigError
+from magnet_mm.engine.hooks.activation_checkpoint_hook import checkpoint_activations
 
 
 @dataclass
@@ -34,7 +34,9 @@ class Workload:
         dtype: float32, or bfloat16: the weights' type in a forward pass, autocast in training.
         batch: images (each with its sentence).
         repeats: timed calls.
-        compiled: through ``torch.compile``.
+        compiled: through ``torch.compile``: all of a forward pass, the encoder of a training step.
+        checkpointing: activations are computed again in the backward pass
+            (:class:`ActivationCheckpointHook`).
         tokens: length of the padded sentences.
         options: values of ``--cfg-options``.
     """
@@ -45,6 +47,7 @@ class Workload:
     batch: int = 1
     repeats: int = 5
     compiled: bool = False
+    checkpointing: bool = False
     tokens: int = 20
     options: dict | None = None
 
@@ -72,7 +75,8 @@ def measure_train(*workloads: Workload) -> list[dict]:
     Returns:
         As :func:`measure_forward`.
     """
-    return _measure([_train(workload) for workload in workloads], workloads)
+    # The second step is the first with the optimiser's states in memory.
+    return _measure([_train(workload) for workload in workloads], workloads, warmup=2)
 
 
 def _forward(workload: Workload) -> tuple[nn.Module, Callable[[], object], Callable[[], object]]:
@@ -92,31 +96,50 @@ def _forward(workload: Workload) -> tuple[nn.Module, Callable[[], object], Calla
 
 
 def _train(workload: Workload) -> tuple[nn.Module, Callable[[], object], Callable[[], object]]:
-    cfg = workload.read()
-    if workload.compiled:
-        raise ConfigError(
-            'torch.compile is measured on the forward pass: the losses read Python data samples. '
-            'Leave out --compile, or use --mode forward.'
-        )
-    model = build_model(cfg, workload).train()
-    optimiser = build_optim_wrapper(model, cfg.optim_wrapper)
-    images, samples = random_inputs(cfg, workload)
+    training = Training(workload)
+    model = training.model
+    encode = model.extract_feat
+    # As mmengine's Runner does for compile=dict(target='extract_feat'); the losses read Python
+    # data samples and stay as they are.
+    compiled = torch.compile(encode) if workload.compiled else encode
 
-    def step() -> None:
+    def step(encoder: Callable) -> None:
+        model.extract_feat = encoder
+        training.optimiser.update_params(training.loss())
+
+    return model, lambda: step(compiled), lambda: step(encode)
+
+
+class Training:
+    """A config's model in training on one batch of random inputs.
+
+    Attributes:
+        model: the model.
+        optimiser: its optimiser wrapper.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        cfg = workload.read()
+        self.workload = workload
+        self.model = build_model(cfg, workload).train()
+        if workload.checkpointing:
+            checkpoint_activations(self.model)
+        self.optimiser = build_optim_wrapper(self.model, cfg.optim_wrapper)
+        self.images, self.samples = random_inputs(cfg, workload)
+
+    def loss(self) -> Tensor:
+        """The sum of all losses, bfloat16 through autocast."""
         with torch.autocast(
-            workload.device.type, torch.bfloat16, enabled=workload.dtype == torch.bfloat16
+            self.workload.device.type, torch.bfloat16, enabled=self.workload.dtype == torch.bfloat16
         ):
-            losses = model.loss(images, copy.copy(samples))
-            loss, _ = model.parse_losses(losses)
-        optimiser.update_params(loss)
-
-    return model, step, step
+            losses = self.model.loss(self.images, copy.copy(self.samples))
+            return self.model.parse_losses(losses)[0]
 
 
-def _measure(built: list[tuple], workloads: tuple[Workload, ...]) -> list[dict]:
+def _measure(built: list[tuple], workloads: tuple[Workload, ...], warmup: int = 1) -> list[dict]:
     device = workloads[0].device
     peaks = {w.dtype: matmul_peak(device, w.dtype) for w in workloads}
-    seconds = interleave([call for _, call, _ in built], device, workloads[0].repeats)
+    seconds = interleave([call for _, call, _ in built], device, workloads[0].repeats, warmup)
     results = []
     for (model, call, plain), workload, times in zip(built, workloads, seconds, strict=True):
         with peak_memory(device) as memory:
@@ -131,6 +154,7 @@ def _measure(built: list[tuple], workloads: tuple[Workload, ...]) -> list[dict]:
                 dtype=str(workload.dtype).removeprefix('torch.'),
                 batch=workload.batch,
                 compiled=workload.compiled,
+                checkpointing=workload.checkpointing,
                 seconds=summarise(times),
                 images_per_second=workload.batch / median,
                 operations=operations,

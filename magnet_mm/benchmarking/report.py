@@ -95,6 +95,44 @@ def _parts_table(results: dict[str, dict]) -> str | None:
     return table(['share of the time', *parts], rows) if rows else None
 
 
+def _memory(results: dict[str, dict]) -> str | None:
+    rows = [
+        [
+            _name(result),
+            str(result['batch']),
+            'twice' if result['checkpointing'] else 'once',
+            *(
+                f'{result[key] / 1e9:.2f}'
+                for key in ('kept_bytes', 'loss_and_gradients_bytes', 'step_bytes')
+            ),
+        ]
+        for result in _of(results, 'memory')
+    ]
+    header = ['model', 'batch', 'activations computed', 'kept for backward, GB']
+    return table([*header, 'forward and backward, GB', 'whole step, GB'], rows) if rows else None
+
+
+def _agreement(results: dict[str, dict]) -> str | None:
+    rows = []
+    for result in _of(results, 'agreement'):
+        for way, dtype in (('batched', 'float32'), ('other', None)):
+            if way in result:
+                counted = result[way]
+                iou = counted['mask_iou']
+                rows.append(
+                    [
+                        f'`{Path(result["config"]).stem}`, {dtype or counted["dtype"]}',
+                        str(result['batch']),
+                        f'{counted["items"]:,}',
+                        f'{counted["flipped"]:,} of {counted["pixels"]:,}',
+                        f'{counted["flipped_share"]:.1e}',
+                        f'{iou["mean"]:.4f} ({iou["min"]:.2f})',
+                    ]
+                )
+    header = ['model', 'batch', 'masks', 'flipped pixels', 'share', 'IoU: mean (min)']
+    return table(header, rows) if rows else None
+
+
 def _evaluation(results: dict[str, dict]) -> str | None:
     rows = [
         [
@@ -191,6 +229,8 @@ SECTIONS: dict[str, Callable[[dict[str, dict]], str | None]] = dict(
     machine=_machine,
     forward=_speed_table('forward'),
     train=_speed_table('train'),
+    memory=_memory,
+    agreement=_agreement,
     parts=_parts_table,
     eval=_evaluation,
     data=_data,

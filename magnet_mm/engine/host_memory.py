@@ -15,10 +15,8 @@ import platform
 
 from mmengine.device import get_device
 
-# Names and numbers from glibc's malloc.h; M_MMAP_MAX = 0: nothing is taken outside the heap,
-# M_TRIM_THRESHOLD = -1: the heap never shrinks.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_OPTIONS = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_TOP_PAD: 64 * 2**20}
+# Options of glibc's mallopt, by their numbers in malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _VARIABLES = ('MALLOC_MMAP_MAX_', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')
 
 
@@ -32,9 +30,26 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it is in effect.
     """
+    # Nothing is taken outside the heap, and the heap never shrinks.
+    return _set_options({_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _TOP_PAD: 64 * 2**20})
+
+
+def return_freed_memory() -> bool:
+    """Let this process give back what tensors of 1 MB and more free: slower, and smallest.
+
+    Without it glibc raises that bound to 32 MB by itself. For measuring memory; a training with
+    ``MALLOC_MMAP_THRESHOLD_=1048576`` in its environment does the same. Our choice.
+
+    Returns:
+        Whether it is in effect; as for :func:`keep_freed_memory`.
+    """
+    return _set_options({_MMAP_THRESHOLD: 2**20})
+
+
+def _set_options(options: dict[int, int]) -> bool:
     if get_device() != 'cpu' or platform.libc_ver()[0] != 'glibc':
         return False
     if any(variable in os.environ for variable in _VARIABLES):
         return False
     libc = ctypes.CDLL(None)
-    return all([libc.mallopt(option, value) == 1 for option, value in _OPTIONS.items()])
+    return all([libc.mallopt(option, value) == 1 for option, value in options.items()])

@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 
 from magnet_mm.datasets.refshapes import write_refshapes
 
@@ -83,11 +87,39 @@ def test_evaluation_and_data(run):
     assert result['in_process'] > 0
 
 
+def test_memory_of_a_training_step(run):
+    plain = run('--mode', 'memory')
+    saving = run('--mode', 'memory', '--checkpointing')
+    assert (plain['checkpointing'], saving['checkpointing']) == (False, True)
+    assert 0 < saving['kept_bytes'] < plain['kept_bytes'] / 2
+    assert plain['gradient_bytes'] == saving['gradient_bytes'] > 1e6
+    for result in (plain, saving):
+        assert result['step_bytes'] > result['gradient_bytes']
+
+
+def test_masks_in_batches_and_in_bfloat16(run, tmp_path):
+    checkpoint = tmp_path / 'weights.pth'
+    cfg = Config.fromfile(CONFIG)
+    init_default_scope(cfg.default_scope)
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), checkpoint)
+    result = run('--mode', 'agreement', '--checkpoint', str(checkpoint), '--batch', '3',
+                 '--items', '6', '--vs-dtype', 'bfloat16')  # fmt: skip
+    batched, other = result['batched'], result['other']
+    assert batched['items'] == other['items'] == 6
+    assert batched['pixels'] == 6 * 80 * 80
+    assert batched['flipped_share'] < 1e-5
+    assert other['dtype'] == 'bfloat16'
+    assert batched['flipped'] <= other['flipped'] < 0.1 * other['pixels']
+
+
 def test_wrong_command_lines(run, capsys):
     for arguments, message in (
-        (['--compile', '--mode', 'train'], 'belongs to --mode forward'),
-        (['--vs-dtype', 'bfloat16', '--mode', 'eval'], 'belong to --mode forward and train'),
-        (['--vs', 'absent.py'], 'absent.py does not exist'),
+        (['--compile', '--mode', 'eval'], '--compile belongs to --mode forward and train'),
+        (['--vs-dtype', 'bfloat16', '--mode', 'eval'], '--vs-dtype belongs to --mode forward'),
+        (['--checkpointing'], '--checkpointing belongs to --mode train and memory'),
+        (['--vs', CONFIG, '--vs-compile'], 'exclude each other'),
+        (['--vs', 'absent.py'], 'no file absent.py'),
+        (['--mode', 'agreement'], 'needs --checkpoint'),
         (['--batch', '0'], 'should be positive'),
     ):
         with pytest.raises(SystemExit):

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Measure a config's speed: forward pass, training step, evaluation or input pipeline.
+"""Measure a config: speed of its parts, memory of a training step, what fast paths change.
 
     python tools/analysis_tools/benchmark.py configs/magnet_swinb_refcoco.py --mode forward
     python tools/analysis_tools/benchmark.py CONFIG --mode train --batch 2
@@ -7,12 +7,17 @@
     python tools/analysis_tools/benchmark.py CONFIG --mode forward --vs-dtype bfloat16
     python tools/analysis_tools/benchmark.py CONFIG --mode eval --batch 16
     python tools/analysis_tools/benchmark.py CONFIG --mode data
+    python tools/analysis_tools/benchmark.py CONFIG --mode memory --checkpointing
+    python tools/analysis_tools/benchmark.py CONFIG --mode agreement --checkpoint best.pth \\
+        --vs-dtype bfloat16
     torchrun --nproc_per_node 2 tools/analysis_tools/benchmark.py CONFIG --mode ddp
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
 product on the same device, in the same type, in the same run; magnet_mm/benchmarking/operations.py
 says what is counted. With --vs, --vs-dtype or --vs-compile the two take turns, and ``ratio`` is the
-first one's median over the second one's: above 1, the second is faster. Weights are random.
+first one's median over the second one's: above 1, the second is faster. Weights are random, but for
+agreement: that counts the pixels in which masks of a trained model differ from those of float32,
+sentence by sentence.
 """
 
 from __future__ import annotations
@@ -32,9 +37,9 @@ from mmengine.config import DictAction  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
 from magnet_mm import benchmarking  # noqa: E402
-from magnet_mm.engine.host_memory import keep_freed_memory  # noqa: E402
+from magnet_mm.engine.host_memory import keep_freed_memory, return_freed_memory  # noqa: E402
 
-MODES = ('forward', 'train', 'eval', 'data', 'ddp')
+MODES = ('forward', 'train', 'eval', 'data', 'ddp', 'memory', 'agreement')
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 
 
@@ -47,10 +52,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--mode', choices=MODES, default='forward')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
-    parser.add_argument('--batch', type=int, help='default: 1 forward, 2 train, 16 eval and data')
+    parser.add_argument('--batch', type=int, help='default: 1 forward, 2 train and memory, else 16')
     parser.add_argument('--repeats', type=int, default=5, help='timed calls (default 5)')
-    parser.add_argument('--items', type=int, default=128, help='read in eval and data')
-    parser.add_argument('--compile', action='store_true', help='through torch.compile (forward)')
+    parser.add_argument('--items', type=int, default=128, help='read in eval, data, agreement')
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='through torch.compile: all of forward, the encoder in train',
+    )
+    parser.add_argument(
+        '--checkpointing', action='store_true', help='train, memory: compute activations twice'
+    )
+    parser.add_argument('--checkpoint', type=Path, help='agreement: the trained weights')
     parser.add_argument('--vs', type=Path, metavar='CONFIG', help='compare with another config')
     parser.add_argument('--vs-dtype', choices=DTYPES, help='compare with another type')
     parser.add_argument('--vs-compile', action='store_true', help='compare with torch.compile')
@@ -59,18 +72,27 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config')
     args = parser.parse_args(arguments)
-    for config in filter(None, (args.config, args.vs)):
-        if not config.is_file():
-            parser.error(f'the config {config} does not exist')
+    for file in filter(None, (args.config, args.vs, args.checkpoint)):
+        if not file.is_file():
+            parser.error(f'there is no file {file}')
     compared = [args.vs, args.vs_dtype, args.vs_compile or None]
     if sum(value is not None for value in compared) > 1:
         parser.error('--vs, --vs-dtype and --vs-compile exclude each other')
-    if any(compared) and args.mode not in ('forward', 'train'):
-        parser.error('--vs, --vs-dtype and --vs-compile belong to --mode forward and train')
-    if args.compile and args.mode != 'forward':
-        parser.error('--compile belongs to --mode forward: the losses read Python data samples')
+    # option, whether it is given, modes that read it
+    for option, given, modes in (
+        ('--vs', args.vs, ('forward', 'train')),
+        ('--vs-dtype', args.vs_dtype, ('forward', 'train', 'agreement')),
+        ('--vs-compile', args.vs_compile, ('forward', 'train')),
+        ('--compile', args.compile, ('forward', 'train')),
+        ('--checkpointing', args.checkpointing, ('train', 'memory')),
+        ('--checkpoint', args.checkpoint, ('agreement',)),
+    ):
+        if given and args.mode not in modes:
+            parser.error(f'{option} belongs to --mode {" and ".join(modes)}')
+    if args.mode == 'agreement' and args.checkpoint is None:
+        parser.error('--mode agreement needs --checkpoint: masks of random weights say nothing')
     if args.batch is None:
-        args.batch = dict(forward=1, train=2).get(args.mode, 16)
+        args.batch = dict(forward=1, train=2, memory=2).get(args.mode, 16)
     if min(args.batch, args.repeats, args.items) < 1:
         parser.error('--batch, --repeats and --items should be positive')
     return args
@@ -85,6 +107,7 @@ def measure(args: argparse.Namespace) -> dict:
         batch=args.batch,
         repeats=args.repeats,
         compiled=args.compile,
+        checkpointing=args.checkpointing,
         options=args.cfg_options,
     )
     if args.mode == 'ddp':
@@ -94,6 +117,11 @@ def measure(args: argparse.Namespace) -> dict:
     if args.mode == 'data':
         result = benchmarking.measure_data(workload, args.items)
         return result | (dict(start_up=benchmarking.measure_start_up()) if args.start_up else {})
+    if args.mode == 'memory':
+        return benchmarking.measure_memory(workload)
+    if args.mode == 'agreement':
+        other = args.vs_dtype and DTYPES[args.vs_dtype]
+        return benchmarking.measure_agreement(workload, str(args.checkpoint), args.items, other)
     workloads = [workload]
     if args.vs:
         workloads.append(replace(workload, config=str(args.vs)))
@@ -113,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     MMLogger.get_instance('mmengine', log_level='WARNING')  # the JSON line alone
-    keep_freed_memory()  # as tools/train.py does
+    # As tools/train.py does, but where memory is the question.
+    (return_freed_memory if args.mode == 'memory' else keep_freed_memory)()
     machine = benchmarking.describe_machine(torch.device(args.device))
     result = measure(args)
     if os.environ.get('RANK', '0') == '0':  # one line, also under torchrun

@@ -6,7 +6,9 @@
     python tools/analysis_tools/write_performance.py --render       # tables from stored results
 
 Each run is a process of its own; what it printed is kept in work_dirs/bench/<run>.json, so that an
-interrupted series goes on with --missing. Nothing else should run on the machine meanwhile.
+interrupted series goes on with --missing. Nothing else should run on the machine meanwhile. The
+agreement of masks is measured on trained models: `make demo`, and tools/train.py with the other two
+small configs; those that are not there are named and left out.
 """
 
 from __future__ import annotations
@@ -30,14 +32,27 @@ SWIN = {
     'coupalign': 'configs/coupalign_swinb_refcoco.py',
 }
 TINY = 'configs/magnet_tiny_refshapes.py'
+# Config and work directory of small trained models.
+TRAINED = {
+    'magnet': (TINY, 'work_dirs/demo'),
+    'lavt': ('configs/lavt_tiny_refshapes.py', 'work_dirs/lavt_tiny_refshapes'),
+    'coupalign': ('configs/coupalign_tiny_refshapes.py', 'work_dirs/coupalign_tiny_refshapes'),
+}
 RUNS: dict[str, list[str]] = {
     **{
         f'forward-{name}': [config, '--mode', 'forward', '--vs-dtype', 'bfloat16']
         for name, config in SWIN.items()
     },
     'compile-magnet': [SWIN['magnet'], '--mode', 'forward', '--vs-compile'],
-    'train-magnet': [SWIN['magnet'], '--mode', 'train', '--repeats', '3'],
-    'train-tiny': [TINY, '--mode', 'train', '--batch', '16', '--repeats', '20'],
+    'train-magnet': [SWIN['magnet'], '--mode', 'train'],
+    'train-tiny': [TINY, '--mode', 'train', '--batch', '16', '--repeats', '20', '--vs-compile'],
+    'memory-magnet': [SWIN['magnet'], '--mode', 'memory'],
+    'memory-magnet-checkpointing': [SWIN['magnet'], '--mode', 'memory', '--checkpointing'],
+    **{
+        f'agreement-{name}': [config, '--mode', 'agreement', '--vs-dtype', 'bfloat16']
+        + ['--items', '1000000', '--checkpoint', f'{folder}/best_oIoU_*.pth']
+        for name, (config, folder) in TRAINED.items()
+    },
     'eval-tiny': [TINY, '--mode', 'eval', '--batch', '16', '--items', '512'],
     'data-tiny': [TINY, '--mode', 'data', '--batch', '16', '--items', '2048', '--start-up'],
     'ddp-tiny': [TINY, '--mode', 'ddp', '--batch', '8', '--repeats', '20'],
@@ -45,12 +60,19 @@ RUNS: dict[str, list[str]] = {
 
 
 def run(name: str, folder: Path) -> None:
-    """Run one benchmark and store its JSON line."""
+    """Run one benchmark and store its JSON line; without its trained weights, say so."""
+    arguments = []
+    for argument in RUNS[name]:
+        found = sorted(ROOT.glob(argument)) if '*' in argument else [argument]
+        if not found:
+            print(f'{name}: left out, because there is no {argument} yet', flush=True)
+            return
+        arguments.append(str(found[-1]))
     launcher = [sys.executable]
     if name.startswith('ddp'):
         launcher += ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2']
-    command = [*launcher, str(ROOT / 'tools/analysis_tools/benchmark.py'), *RUNS[name]]
-    print(f'{name}: {" ".join(RUNS[name])}', flush=True)
+    command = [*launcher, str(ROOT / 'tools/analysis_tools/benchmark.py'), *arguments]
+    print(f'{name}: {" ".join(arguments)}', flush=True)
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     result = json.loads(done.stdout.strip().splitlines()[-1])
     (folder / f'{name}.json').write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')

@@ -25,7 +25,7 @@ SHIPPED_PARTS = (
     'backbone.visual.conv_res_block?',  # Darknet: stages
     'backbone.text.encoder.layer.*',  # BERT
     'backbone.fusion.*',  # one per stage
-    'decode_head.pixel_decoder',  # MagNet
+    'decode_head.pixel_decoder.encoder.layers.*',  # MagNet
     'decode_head.transformer_decoder.layers.*',  # MagNet
     'decode_head.levels.*',  # LAVT
 )

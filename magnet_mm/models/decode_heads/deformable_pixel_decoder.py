@@ -65,6 +65,7 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             ),
             positional_encoding=dict(num_feats=channels // 2, normalize=True),
         )
+        self.encoder.layers = nn.ModuleList(map(DeformableEncoderLayer, self.encoder.layers))
 
     def init_weights(self) -> None:
         """Initialise as mmdet does, but let fewer than four heads look around too.
@@ -111,9 +112,7 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             torch.promote_types(tokens.dtype, torch.float32),
         )
         for layer in self.encoder.layers:
-            attended = _self_attention(layer.self_attn, tokens, position, grid, shapes)
-            tokens = layer.norms[0](tokens + attended)
-            tokens = layer.norms[1](layer.ffn(tokens))
+            tokens = layer(tokens, position, grid, shapes)
         memories = [
             memory.transpose(1, 2).unflatten(2, shape)
             for memory, shape in zip(
@@ -125,6 +124,40 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
         return sine_position(self.postional_encoding, shape, like)
+
+
+class DeformableEncoderLayer(nn.Module):
+    """mmdet's layer of the deformable encoder, its modules and their names, with our forward.
+
+    Args:
+        layer: mmdet's layer.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.self_attn, self.ffn, self.norms = layer.self_attn, layer.ffn, layer.norms
+
+    def forward(
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        grid: tuple[Tensor, Tensor],
+        shapes: Sequence[tuple[int, int]],
+    ) -> Tensor:
+        """Self-attention, then the feed-forward network, each with its shortcut and norm.
+
+        Args:
+            tokens: ``[B, S, C]``, all levels one after the other.
+            position: their encoding, ``[S, C]``.
+            grid: centres of the queries and sizes of the cells, of the attention's points.
+            shapes: ``(h, w)`` of every level.
+
+        Returns:
+            ``[B, S, C]``.
+        """
+        attended = _self_attention(self.self_attn, tokens, position, grid, shapes)
+        tokens = self.norms[0](tokens + attended)
+        return self.norms[1](self.ffn(tokens))
 
 
 def _look_around(attention: nn.Module) -> None:

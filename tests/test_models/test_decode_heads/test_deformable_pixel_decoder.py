@@ -1,9 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """The pixel decoder's own forward against mmdet's, with the same parameters."""
 
+import copy
+
 import pytest
 import torch
-from mmdet.models.layers import MSDeformAttnPixelDecoder
+from mmdet.models.layers import DeformableDetrTransformerEncoderLayer, MSDeformAttnPixelDecoder
 
 from magnet_mm.models import DeformablePixelDecoder
 
@@ -18,6 +20,15 @@ def build(**kwargs) -> DeformablePixelDecoder:
         for parameter in decoder.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return decoder
+
+
+def mmdet_twin(decoder: DeformablePixelDecoder) -> DeformablePixelDecoder:
+    """The same weights in mmdet's own encoder layers, for mmdet's own forward."""
+    twin = copy.deepcopy(decoder)
+    twin.encoder._init_layers()
+    assert type(twin.encoder.layers[0]) is DeformableDetrTransformerEncoderLayer
+    twin.load_state_dict(decoder.state_dict())
+    return twin
 
 
 @pytest.mark.parametrize('heads', [1, 2])
@@ -63,7 +74,9 @@ def test_forward_equals_mmdet(shapes):
     decoder = build()
     feats = pyramid(*shapes)
     mask_feature, memories = decoder(feats)
-    expected_feature, expected_memories = MSDeformAttnPixelDecoder.forward(decoder, feats)
+    expected_feature, expected_memories = MSDeformAttnPixelDecoder.forward(
+        mmdet_twin(decoder), feats
+    )
     assert mask_feature.shape == (2, 32, *shapes[0])
     torch.testing.assert_close(mask_feature, expected_feature, rtol=1e-4, atol=1e-5)
     assert [tuple(memory.shape[2:]) for memory in memories] == [shapes[3], shapes[2], shapes[1]]
@@ -75,8 +88,9 @@ def test_gradients_equal_mmdet():
     decoder = build()
     feats = pyramid((8, 6), (4, 3), (2, 2), (1, 1))
     ours = torch.autograd.grad(decoder(feats)[0].square().mean(), decoder.parameters())
+    twin = mmdet_twin(decoder)
     theirs = torch.autograd.grad(
-        MSDeformAttnPixelDecoder.forward(decoder, feats)[0].square().mean(), decoder.parameters()
+        MSDeformAttnPixelDecoder.forward(twin, feats)[0].square().mean(), twin.parameters()
     )
     for (name, _), gradient, expected in zip(decoder.named_parameters(), ours, theirs, strict=True):
         assert expected.abs().max() > 0, name

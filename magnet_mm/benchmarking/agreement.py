@@ -1,0 +1,77 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Whether a fast way to evaluate gives the same masks: batches, shared images, another type."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from mmengine.runner import load_checkpoint
+
+from magnet_mm.benchmarking.evaluation import Way
+from magnet_mm.benchmarking.model import Workload, build_model
+
+
+def measure_agreement(
+    workload: Workload, checkpoint: str, items: int, other_dtype: torch.dtype | None = None
+) -> dict:
+    """Masks of a trained model in batches, images shared, against float32 sentence by sentence.
+
+    Args:
+        workload: ``batch`` sentences per batch; the plain way has one.
+        checkpoint: the trained weights.
+        items: how many of the test split, in the order of the images.
+        other_dtype: also compare the weights in this type, in the same batches.
+
+    Returns:
+        ``batched``, and ``other`` where there is another type: each with ``items``, ``pixels``,
+        ``flipped`` (pixels that are foreground in one of both), ``flipped_share`` and
+        ``mask_iou``: mean and min over the items (1 where both are empty).
+    """
+    cfg = workload.read()
+    model = build_model(cfg, replace(workload, dtype=torch.float32)).eval()
+    load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
+    plain = _masks(Way(cfg, model, 1, items, share=False))
+    result = dict(config=workload.config, batch=workload.batch)
+    result['batched'] = compare(plain, _masks(Way(cfg, model, workload.batch, items, share=True)))
+    if other_dtype is not None:
+        other = copy.deepcopy(model).to(other_dtype)
+        other.data_preprocessor = model.data_preprocessor  # images are normalised in float32
+        masks = _masks(Way(cfg, other, workload.batch, items, share=True))
+        name = str(other_dtype).removeprefix('torch.')
+        result['other'] = dict(dtype=name, **compare(plain, masks))
+    return result
+
+
+def compare(first: list[torch.Tensor], second: list[torch.Tensor]) -> dict:
+    """Count where boolean masks of the same items differ; see :func:`measure_agreement`.
+
+    The shorter list counts: the other one may have filled its last batch.
+    """
+    pairs = [_Pair.of(*masks) for masks in zip(first, second, strict=False)]
+    pixels = sum(pair.pixels for pair in pairs)
+    flipped = sum(pair.union - pair.intersection for pair in pairs)
+    ious = [pair.intersection / pair.union if pair.union else 1.0 for pair in pairs]
+    return dict(
+        items=len(pairs),
+        pixels=pixels,
+        flipped=flipped,
+        flipped_share=flipped / pixels,
+        mask_iou=dict(mean=sum(ious) / len(ious), min=min(ious)),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    pixels: int
+    intersection: int
+    union: int
+
+    @classmethod
+    def of(cls, first: torch.Tensor, second: torch.Tensor) -> _Pair:
+        return cls(first.numel(), int((first & second).sum()), int((first | second).sum()))
+
+
+def _masks(way: Way) -> list[torch.Tensor]:
+    return [sample.pred_sem_seg.data.bool().cpu() for sample in way.predict()]

@@ -1,0 +1,27 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Counted differences of masks, by hand."""
+
+import pytest
+import torch
+
+from magnet_mm.benchmarking.agreement import compare
+
+
+def mask(*rows: str) -> torch.Tensor:
+    """A boolean mask, ``#`` is foreground."""
+    return torch.tensor([[[cell == '#' for cell in row] for row in rows]])
+
+
+def test_differences_by_hand():
+    first = [mask('##..', '....'), mask('....', '....'), mask('####', '####')]
+    second = [mask('.##.', '....'), mask('....', '....'), mask('####', '####')]
+    result = compare(first, second)
+    assert (result['items'], result['pixels'], result['flipped']) == (3, 24, 2)
+    assert result['flipped_share'] == pytest.approx(2 / 24)
+    # one of three pixels in common; both empty; equal
+    assert result['mask_iou'] == dict(mean=pytest.approx((1 / 3 + 1 + 1) / 3), min=1 / 3)
+
+
+def test_a_filled_up_last_batch_is_left_out():
+    result = compare([mask('#.')], [mask('#.'), mask('##')])
+    assert (result['items'], result['flipped']) == (1, 0)
