@@ -166,7 +166,8 @@ def _data(results: dict[str, dict]) -> str | None:
             consumed = training[result['config']]
             lines.append(
                 f'  The trainer alone consumes {consumed:.1f} images/s: the pipeline feeds '
-                f'{result["images_per_second"] / consumed:.1f} times that.'
+                f'{result["images_per_second"] / consumed:.1f} times that. In the time of a training '
+                f'step, {_shares_of_a_step(result["transforms"], consumed)}.'
             )
         if 'start_up' in result:
             start = result['start_up']
@@ -175,6 +176,15 @@ def _data(results: dict[str, dict]) -> str | None:
                 f'{start["memory_bytes"] / 1e9:.2f} GB.'
             )
     return '\n'.join(lines) or None
+
+
+def _shares_of_a_step(transforms: dict[str, float], images_per_second: float) -> str:
+    shares = {
+        name: 100 * seconds * images_per_second
+        for name, seconds in transforms.items()
+        if name in ('LoadReferringMask', 'TokenizeExpression')
+    }
+    return ' and '.join(f'{name} takes {share:.1f} %' for name, share in shares.items())
 
 
 def _scaling(results: dict[str, dict]) -> str | None:

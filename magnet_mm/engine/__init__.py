@@ -5,6 +5,7 @@ from magnet_mm.engine.grouped_optim_constructor import GroupedOptimWrapperConstr
 from magnet_mm.engine.hooks import (
     ActivationCheckpointHook,
     CheckpointFitHook,
+    CompileHook,
     DurableCheckpointHook,
     EpochSeedHook,
     FiniteLossHook,
@@ -19,6 +20,7 @@ from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_lo
 __all__ = [
     'ActivationCheckpointHook',
     'CheckpointFitHook',
+    'CompileHook',
     'DurableCheckpointHook',
     'EpochSeedHook',
     'FiniteLossHook',

@@ -62,6 +62,18 @@ def test_shares_are_percent_of_the_time(tmp_path):
     assert '| `magnet`, float32, forward | 75 % | 25 % |' in page.read_text()
 
 
+def test_the_pipeline_beside_the_trainer(tmp_path):
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- bench:data -->\n<!-- /bench -->\n')
+    data = dict(mode='data', config='configs/magnet.py', workers=1, images_per_second=6, in_process=9,
+                transforms=dict(Resize=0.1, LoadReferringMask=0.01, TokenizeExpression=0.02))  # fmt: skip
+    fill_page(page, {'x': data, 'y': dict(FORWARD, mode='train', images_per_second=2.0)})
+    text = page.read_text()
+    assert 'the pipeline feeds 3.0 times that' in text
+    # 0.01 s and 0.02 s per image, of 0.5 s per image
+    assert 'LoadReferringMask takes 2.0 % and TokenizeExpression takes 4.0 %.' in text
+
+
 def test_memory_and_agreement(tmp_path):
     page = tmp_path / 'page.md'
     page.write_text(

@@ -100,7 +100,17 @@ def losses(runner):
 def test_every_block_is_tested():
     tested = {name.removeprefix('test_') for name in globals() if name.startswith('test_')}
     assert set(BLOCKS) <= tested
-    assert len(BLOCKS) == PAGE.count('```python') == 9
+    assert len(BLOCKS) == PAGE.count('```python') == 10
+
+
+def test_compiling(make_config):
+    plain = train(make_config('none'))
+    cfg = make_config('compiling', **{'default_hooks.compile.options': dict(backend='eager')})
+    assert cfg.default_hooks.compile.type == 'CompileHook'
+    torch._dynamo.reset()
+    compiled = train(cfg)
+    assert compiled.model.extract_feat.__wrapped__.__self__ is compiled.model
+    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4)
 
 
 def test_pictures(make_config):

@@ -3,6 +3,7 @@
 
 from magnet_mm.engine.hooks.activation_checkpoint_hook import ActivationCheckpointHook
 from magnet_mm.engine.hooks.checkpoint_fit_hook import CheckpointFitHook
+from magnet_mm.engine.hooks.compile_hook import CompileHook
 from magnet_mm.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from magnet_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
 from magnet_mm.engine.hooks.finite_loss_hook import FiniteLossHook
@@ -14,6 +15,7 @@ from magnet_mm.engine.hooks.worker_timeout_hook import WorkerTimeoutHook
 __all__ = [
     'ActivationCheckpointHook',
     'CheckpointFitHook',
+    'CompileHook',
     'DurableCheckpointHook',
     'EpochSeedHook',
     'FiniteLossHook',
