@@ -166,7 +166,7 @@ def _data(results: dict[str, dict]) -> str | None:
             consumed = training[result['config']]
             lines.append(
                 f'  The trainer alone consumes {consumed:.1f} images/s: the pipeline feeds '
-                f'{result["images_per_second"] / consumed:.1f} times that. In the time of a training '
+                f'{result["images_per_second"] / consumed:.1f} times that. Of a training '
                 f'step, {_shares_of_a_step(result["transforms"], consumed)}.'
             )
         if 'start_up' in result:

@@ -65,8 +65,9 @@ def test_shares_are_percent_of_the_time(tmp_path):
 def test_the_pipeline_beside_the_trainer(tmp_path):
     page = tmp_path / 'page.md'
     page.write_text('<!-- bench:data -->\n<!-- /bench -->\n')
-    data = dict(mode='data', config='configs/magnet.py', workers=1, images_per_second=6, in_process=9,
-                transforms=dict(Resize=0.1, LoadReferringMask=0.01, TokenizeExpression=0.02))  # fmt: skip
+    transforms = dict(Resize=0.1, LoadReferringMask=0.01, TokenizeExpression=0.02)
+    data = dict(mode='data', config='configs/magnet.py', workers=1, transforms=transforms)
+    data.update(images_per_second=6, in_process=9)
     fill_page(page, {'x': data, 'y': dict(FORWARD, mode='train', images_per_second=2.0)})
     text = page.read_text()
     assert 'the pipeline feeds 3.0 times that' in text
