@@ -1,12 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Tables from results, the scaling formula, and the page they are written into."""
+"""Tables from results, and the page they are written into."""
 
 from pathlib import Path
 
 import pytest
 
 from magnet_mm.benchmarking.report import SECTIONS, fill_page
-from magnet_mm.benchmarking.scaling import Cluster, all_reduce_seconds, estimate
 from magnet_mm.errors import ConfigError
 
 FORWARD = dict(
@@ -25,15 +24,6 @@ FORWARD = dict(
     gradient_bytes=8e9,
     parts=dict(visual=0.75, other=0.25),
 )
-
-
-def test_all_reduce_by_hand():
-    # 4 devices: each sends 2 * 3 / 4 of 8 GB over 12 GB/s
-    assert all_reduce_seconds(8e9, 4, 12e9) == pytest.approx(1.0)
-    guess = estimate(3.0, 2, 8e9, Cluster('four', 4, 12e9))
-    assert guess['step_seconds'] == pytest.approx(4.0)
-    assert guess['images_per_second'] == pytest.approx(2.0)
-    assert guess['efficiency'] == pytest.approx(0.75)
 
 
 def test_a_section_is_replaced_and_the_rest_stays(tmp_path):
