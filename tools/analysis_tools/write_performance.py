@@ -44,7 +44,7 @@ RUNS: dict[str, list[str]] = {
         for name, config in SWIN.items()
     },
     'compile-magnet': [SWIN['magnet'], '--mode', 'forward', '--vs-compile'],
-    'train-magnet': [SWIN['magnet'], '--mode', 'train'],
+    **{f'train-{name}': [config, '--mode', 'train'] for name, config in SWIN.items()},
     'train-tiny': [TINY, '--mode', 'train', '--batch', '16', '--repeats', '20', '--vs-compile'],
     'memory-magnet': [SWIN['magnet'], '--mode', 'memory'],
     'memory-magnet-checkpointing': [SWIN['magnet'], '--mode', 'memory', '--checkpointing'],
