@@ -99,8 +99,7 @@ def _train(workload: Workload) -> tuple[nn.Module, Callable[[], object], Callabl
     training = Training(workload)
     model = training.model
     encode = model.extract_feat
-    # As mmengine's Runner does for compile=dict(target='extract_feat'); the losses read Python
-    # data samples and stay as they are.
+    # As CompileHook does; the losses read Python data samples and stay as they are.
     compiled = torch.compile(encode) if workload.compiled else encode
 
     def step(encoder: Callable) -> None:

@@ -24,7 +24,7 @@ def test_tiny_magnet_in_one_graph(build_model, tiny_magnet_config, make_samples)
 
 @pytest.mark.slow
 def test_encoder_in_one_graph_in_training(build_model, tiny_magnet_config, make_samples):
-    """As mmengine does for ``compile=dict(target='extract_feat')``: losses and gradients stay."""
+    """What CompileHook compiles: losses and gradients stay."""
     model = build_model(tiny_magnet_config()).train()
     images, samples = make_samples(batch=2)
 
