@@ -11,6 +11,7 @@ from mmengine.runner import load_checkpoint
 
 from magnet_mm.benchmarking.evaluation import Way
 from magnet_mm.benchmarking.model import Workload, build_model
+from magnet_mm.engine import runtime
 
 
 def measure_agreement(
@@ -28,8 +29,12 @@ def measure_agreement(
         ``batched``, and ``other`` where there is another type: each with ``items``, ``pixels``,
         ``flipped`` (pixels that are foreground in one of both), ``flipped_share`` and
         ``mask_iou``: mean and min over the items (1 where both are empty).
+
+    Raises:
+        CheckpointError: when the checkpoint does not exist.
     """
     cfg = workload.read()
+    runtime.test_from(cfg, checkpoint)
     model = build_model(cfg, replace(workload, dtype=torch.float32)).eval()
     load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
     plain = _masks(Way(cfg, model, 1, items, share=False))

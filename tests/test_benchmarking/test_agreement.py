@@ -1,10 +1,14 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Counted differences of masks, by hand."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from magnet_mm.benchmarking import Workload, measure_agreement
 from magnet_mm.benchmarking.agreement import compare
+from magnet_mm.errors import CheckpointError
 
 
 def mask(*rows: str) -> torch.Tensor:
@@ -25,3 +29,10 @@ def test_differences_by_hand():
 def test_a_filled_up_last_batch_is_left_out():
     result = compare([mask('#.')], [mask('#.'), mask('##')])
     assert (result['items'], result['flipped']) == (1, 0)
+
+
+def test_weights_that_are_not_there():
+    config = Path(__file__).resolve().parents[2] / 'configs/magnet_tiny_refshapes.py'
+    workload = Workload(config=str(config), device=torch.device('cpu'), batch=2)
+    with pytest.raises(CheckpointError, match='no checkpoint absent.pth'):
+        measure_agreement(workload, 'absent.pth', items=2)

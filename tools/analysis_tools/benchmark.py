@@ -72,7 +72,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config')
     args = parser.parse_args(arguments)
-    for file in filter(None, (args.config, args.vs, args.checkpoint)):
+    for file in filter(None, (args.config, args.vs)):
         if not file.is_file():
             parser.error(f'there is no file {file}')
     compared = [args.vs, args.vs_dtype, args.vs_compile or None]
