@@ -53,8 +53,9 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _name(result: dict) -> str:
-    compiled = ', compiled' if result.get('compiled') else ''
-    return f'`{Path(result["config"]).stem}`, {result.get("dtype", "float32")}{compiled}'
+    variant = ', compiled' if result.get('compiled') else ''
+    variant += ', freed memory returned' if result.get('returned_memory') else ''
+    return f'`{Path(result["config"]).stem}`, {result.get("dtype", "float32")}{variant}'
 
 
 def _speed_row(result: dict) -> list[str]:

@@ -2,9 +2,8 @@
 """Memory of the processor: what torch frees is kept for the next tensor.
 
 glibc takes a large tensor fresh from the system and gives it back when it is freed. The system then
-fills every page with zeros again, at every operation of every step: a third of a training step of
-MagNet on the CPU (docs/performance.md). torch caches the memory of accelerators itself, so this is
-for CPU runs alone.
+fills every page with zeros again, at every operation of every step; docs/performance.md has what
+that costs. torch caches the memory of accelerators itself, so this is for CPU runs alone.
 """
 
 from __future__ import annotations

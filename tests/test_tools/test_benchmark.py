@@ -73,6 +73,14 @@ def test_training_step(run):
     assert result['parts']['auxiliary heads'] > 0
 
 
+def test_freed_memory_kept_or_returned(run):
+    result = run('--mode', 'train', '--repeats', '1', '--batch', '2', '--vs-returned-memory')
+    assert 'returned_memory' not in result
+    assert result['versus']['returned_memory']
+    medians = [r['seconds']['median'] for r in (result, result['versus'])]
+    assert result['ratio'] == pytest.approx(medians[0] / medians[1])
+
+
 def test_evaluation_and_data(run):
     result = run('--mode', 'eval', '--batch', '4', '--items', '8')
     fastest = {way: times['min'] for way, times in result['seconds'].items()}

@@ -14,10 +14,10 @@
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
 product on the same device, in the same type, in the same run; magnet_mm/benchmarking/operations.py
-says what is counted. With --vs, --vs-dtype or --vs-compile the two take turns, and ``ratio`` is the
-first one's median over the second one's: above 1, the second is faster. Weights are random, but for
-agreement: that counts the pixels in which masks of a trained model differ from those of float32,
-sentence by sentence.
+says what is counted. With --vs... two are compared, which take turns where they can; ``ratio`` is
+the first one's median over the second one's: above 1, the second is faster. Weights are random,
+but for agreement: that counts the pixels in which masks of a trained model differ from those of
+float32, sentence by sentence.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--vs-dtype', choices=DTYPES, help='compare with another type')
     parser.add_argument('--vs-compile', action='store_true', help='compare with torch.compile')
     parser.add_argument(
+        '--vs-returned-memory',
+        action='store_true',
+        help='compare with the memory of freed tensors given back, as glibc does by itself (CPU)',
+    )
+    parser.add_argument(
         '--start-up', action='store_true', help='data: read annotations of the size of RefCOCO'
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config')
@@ -75,14 +80,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for file in filter(None, (args.config, args.vs)):
         if not file.is_file():
             parser.error(f'there is no file {file}')
-    compared = [args.vs, args.vs_dtype, args.vs_compile or None]
-    if sum(value is not None for value in compared) > 1:
-        parser.error('--vs, --vs-dtype and --vs-compile exclude each other')
+    compared = [args.vs, args.vs_dtype, args.vs_compile, args.vs_returned_memory]
+    if sum(map(bool, compared)) > 1:
+        parser.error('the options --vs... exclude each other')
     # option, whether it is given, modes that read it
     for option, given, modes in (
         ('--vs', args.vs, ('forward', 'train')),
         ('--vs-dtype', args.vs_dtype, ('forward', 'train', 'agreement')),
         ('--vs-compile', args.vs_compile, ('forward', 'train')),
+        ('--vs-returned-memory', args.vs_returned_memory, ('forward', 'train')),
         ('--compile', args.compile, ('forward', 'train')),
         ('--checkpointing', args.checkpointing, ('train', 'memory')),
         ('--checkpoint', args.checkpoint, ('agreement',)),
@@ -130,7 +136,12 @@ def measure(args: argparse.Namespace) -> dict:
     elif args.vs_compile:
         workloads.append(replace(workload, compiled=True))
     run = benchmarking.measure_train if args.mode == 'train' else benchmarking.measure_forward
-    first, *others = run(*workloads)
+    if args.vs_returned_memory:  # cannot be switched off again, so that the two cannot take turns
+        others = [dict(run(workload)[0], returned_memory=True)]
+        keep_freed_memory()
+        first = run(workload)[0]
+    else:
+        first, *others = run(*workloads)
     if not others:
         return first
     ratio = first['seconds']['median'] / others[0]['seconds']['median']
@@ -141,8 +152,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     MMLogger.get_instance('mmengine', log_level='WARNING')  # the JSON line alone
-    # As tools/train.py does, but where memory is the question.
-    (return_freed_memory if args.mode == 'memory' else keep_freed_memory)()
+    if args.mode == 'memory':
+        return_freed_memory()
+    elif not args.vs_returned_memory:
+        keep_freed_memory()  # as tools/train.py does
     machine = benchmarking.describe_machine(torch.device(args.device))
     result = measure(args)
     if os.environ.get('RANK', '0') == '0':  # one line, also under torchrun

@@ -44,7 +44,9 @@ RUNS: dict[str, list[str]] = {
         for name, config in SWIN.items()
     },
     'compile-magnet': [SWIN['magnet'], '--mode', 'forward', '--vs-compile'],
-    **{f'train-{name}': [config, '--mode', 'train'] for name, config in SWIN.items()},
+    'train-magnet': [SWIN['magnet'], '--mode', 'train', '--vs-returned-memory'],
+    'train-lavt': [SWIN['lavt'], '--mode', 'train'],
+    'train-coupalign': [SWIN['coupalign'], '--mode', 'train'],
     'train-tiny': [TINY, '--mode', 'train', '--batch', '16', '--repeats', '20', '--vs-compile'],
     'memory-magnet': [SWIN['magnet'], '--mode', 'memory'],
     'memory-magnet-checkpointing': [SWIN['magnet'], '--mode', 'memory', '--checkpointing'],
