@@ -14,6 +14,7 @@ from mmseg.registry import HOOKS
 
 import magnet_mm  # noqa: F401  registers the components
 from magnet_mm.datasets.refshapes import write_refshapes
+from magnet_mm.engine.host_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS, ITERATIONS = 50, 40
@@ -64,6 +65,7 @@ def train(folder):
         )
     )
     train_set.indices = 2 * ITERATIONS
+    keep_freed_memory()  # as tools/train.py does
     Runner.from_cfg(cfg).train()
 
 
