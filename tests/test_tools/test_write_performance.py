@@ -8,18 +8,23 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = dict(mode='data', machine=dict(device='abacus'), config='configs/a.py', workers=1,
             images_per_second=300, in_process=900, transforms=dict(Resize=0.001))  # fmt: skip
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    path = ROOT / 'tools/analysis_tools/write_performance.py'
-    spec = importlib.util.spec_from_file_location('write_performance_tool', path)
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/analysis_tools/{name}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    module = load('write_performance')
     module.commands = []
 
     def pretend(command, **_options):
@@ -59,7 +64,13 @@ def test_weights_that_are_not_trained_yet(tool, tmp_path, monkeypatch, capsys):
     assert (tmp_path / 'agreement-lavt.json').is_file()
 
 
-def test_every_run_is_a_command_line_of_the_benchmark(tool):
-    for arguments in tool.RUNS.values():
-        assert (ROOT / arguments[0]).is_file()
-        assert '--mode' in arguments
+def test_every_run_is_a_command_line_of_the_benchmark(tool, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    benchmark = load('benchmark')
+    for name, arguments in tool.RUNS.items():
+        args = benchmark.parse_args(arguments)  # exits where an argument is wrong
+        if args.cfg_options:
+            cfg = Config.fromfile(args.config)
+            cfg.merge_from_dict(args.cfg_options)
+            assert cfg.test_dataloader.dataset.refs_file == 'refshapes/refs(unc).p', name
+            assert cfg.test_dataloader.dataset.pipeline[3].type == 'TokenizeExpression', name

@@ -38,6 +38,16 @@ TRAINED = {
     'lavt': ('configs/lavt_tiny_refshapes.py', 'work_dirs/lavt_tiny_refshapes'),
     'coupalign': ('configs/coupalign_tiny_refshapes.py', 'work_dirs/coupalign_tiny_refshapes'),
 }
+# RefShapes in the place of RefCOCO, at RefCOCO's image size.
+_TEST_SET = 'test_dataloader.dataset'
+ON_REFSHAPES = [
+    '--cfg-options',
+    f'{_TEST_SET}.data_root=data/refshapes',
+    f'{_TEST_SET}.ann_file=refshapes/instances.json',
+    f'{_TEST_SET}.refs_file=refshapes/refs(unc).p',
+    f'{_TEST_SET}.dataset_name=refshapes',
+    f'{_TEST_SET}.pipeline.3.tokenizer=magnet_mm://refshapes',
+]
 RUNS: dict[str, list[str]] = {
     **{
         f'forward-{name}': [config, '--mode', 'forward', '--vs-dtype', 'bfloat16']
@@ -56,6 +66,8 @@ RUNS: dict[str, list[str]] = {
         for name, (config, folder) in TRAINED.items()
     },
     'eval-tiny': [TINY, '--mode', 'eval', '--batch', '16', '--items', '512'],
+    'eval-magnet': [SWIN['magnet'], '--mode', 'eval', '--batch', '8', '--items', '16']
+    + ON_REFSHAPES,
     'data-tiny': [TINY, '--mode', 'data', '--batch', '16', '--items', '2048', '--start-up'],
     'ddp-tiny': [TINY, '--mode', 'ddp', '--batch', '8', '--repeats', '20'],
 }
