@@ -28,7 +28,8 @@ def measure_agreement(
     Returns:
         ``batched``, and ``other`` where there is another type: each with ``items``, ``pixels``,
         ``flipped`` (pixels that are foreground in one of both), ``flipped_share`` and
-        ``mask_iou``: mean and min over the items (1 where both are empty).
+        ``mask_iou``: overall (sum of intersections over sum of unions, as in oIoU), mean and min
+        over the items (1 where both are empty).
 
     Raises:
         CheckpointError: when the checkpoint does not exist.
@@ -56,14 +57,19 @@ def compare(first: list[torch.Tensor], second: list[torch.Tensor]) -> dict:
     """
     pairs = [_Pair.of(*masks) for masks in zip(first, second, strict=False)]
     pixels = sum(pair.pixels for pair in pairs)
-    flipped = sum(pair.union - pair.intersection for pair in pairs)
+    intersection = sum(pair.intersection for pair in pairs)
+    union = sum(pair.union for pair in pairs)
     ious = [pair.intersection / pair.union if pair.union else 1.0 for pair in pairs]
     return dict(
         items=len(pairs),
         pixels=pixels,
-        flipped=flipped,
-        flipped_share=flipped / pixels,
-        mask_iou=dict(mean=sum(ious) / len(ious), min=min(ious)),
+        flipped=union - intersection,
+        flipped_share=(union - intersection) / pixels,
+        mask_iou=dict(
+            overall=intersection / union if union else 1.0,
+            mean=sum(ious) / len(ious),
+            min=min(ious),
+        ),
     )
 
 

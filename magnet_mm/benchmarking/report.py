@@ -127,10 +127,11 @@ def _agreement(results: dict[str, dict]) -> str | None:
                         f'{counted["items"]:,}',
                         f'{counted["flipped"]:,} of {counted["pixels"]:,}',
                         f'{counted["flipped_share"]:.1e}',
+                        f'{iou["overall"]:.4f}',
                         f'{iou["mean"]:.4f} ({iou["min"]:.2f})',
                     ]
                 )
-    header = ['model', 'batch', 'masks', 'flipped pixels', 'share', 'IoU: mean (min)']
+    header = ['model', 'batch', 'masks', 'flipped pixels', 'share', 'overall IoU', 'mean (min)']
     return table(header, rows) if rows else None
 
 

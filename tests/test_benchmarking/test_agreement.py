@@ -23,7 +23,10 @@ def test_differences_by_hand():
     assert (result['items'], result['pixels'], result['flipped']) == (3, 24, 2)
     assert result['flipped_share'] == pytest.approx(2 / 24)
     # one of three pixels in common; both empty; equal
-    assert result['mask_iou'] == dict(mean=pytest.approx((1 / 3 + 1 + 1) / 3), min=1 / 3)
+    mean = pytest.approx((1 / 3 + 1 + 1) / 3)
+    assert result['mask_iou'] == dict(
+        overall=pytest.approx((1 + 8) / (3 + 8)), mean=mean, min=1 / 3
+    )
 
 
 def test_a_filled_up_last_batch_is_left_out():

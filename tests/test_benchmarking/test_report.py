@@ -72,16 +72,17 @@ def test_memory_and_agreement(tmp_path):
     )
     memory = dict(mode='memory', config='configs/magnet.py', batch=2, checkpointing=True,
                   kept_bytes=7.5e8, loss_and_gradients_bytes=4.25e9, step_bytes=8e9)  # fmt: skip
-    iou = dict(mean=0.99514, min=0.75)
-    same = dict(items=3, pixels=4000, flipped=0, flipped_share=0.0, mask_iou=dict(mean=1, min=1))
+    iou = dict(overall=0.9975, mean=0.99514, min=0.75)
+    same = dict(items=3, pixels=4000, flipped=0, flipped_share=0.0)
+    same['mask_iou'] = dict(overall=1, mean=1, min=1)
     other = dict(dtype='bfloat16', items=3, pixels=4000, flipped=2, flipped_share=5e-4)
     agreement = dict(mode='agreement', config='configs/magnet.py', batch=16, batched=same,
                      other=dict(other, mask_iou=iou))  # fmt: skip
     fill_page(page, {'x': memory, 'y': agreement})
     text = page.read_text()
     assert '| `magnet`, float32 | 2 | twice | 0.75 | 4.25 | 8.00 |' in text
-    assert '| `magnet`, float32 | 16 | 3 | 0 of 4,000 | 0.0e+00 | 1.0000 (1.00) |' in text
-    assert '| `magnet`, bfloat16 | 16 | 3 | 2 of 4,000 | 5.0e-04 | 0.9951 (0.75) |' in text
+    assert '| `magnet`, float32 | 16 | 3 | 0 of 4,000 | 0.0e+00 | 1.0000 | 1.0000 (1.00) |' in text
+    assert '| `magnet`, bfloat16 | 16 | 3 | 2 of 4,000 | 5.0e-04 | 0.9975 | 0.9951 (0.75) |' in text
 
 
 def test_pages_without_sections_are_errors(tmp_path):
