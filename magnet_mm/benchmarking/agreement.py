@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
 
 import torch
 from mmengine.runner import load_checkpoint
@@ -36,7 +35,7 @@ def measure_agreement(
     """
     cfg = workload.read()
     runtime.test_from(cfg, checkpoint)
-    model = build_model(cfg, replace(workload, dtype=torch.float32)).eval()
+    model = build_model(cfg, workload).eval()
     load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent')
     plain = _masks(Way(cfg, model, 1, items, share=False))
     result = dict(config=workload.config, batch=workload.batch)
@@ -55,11 +54,14 @@ def compare(first: list[torch.Tensor], second: list[torch.Tensor]) -> dict:
 
     The shorter list counts: the other one may have filled its last batch.
     """
-    pairs = [_Pair.of(*masks) for masks in zip(first, second, strict=False)]
-    pixels = sum(pair.pixels for pair in pairs)
-    intersection = sum(pair.intersection for pair in pairs)
-    union = sum(pair.union for pair in pairs)
-    ious = [pair.intersection / pair.union if pair.union else 1.0 for pair in pairs]
+    pairs = list(zip(first, second, strict=False))
+    intersections = [int((one & other).sum()) for one, other in pairs]
+    unions = [int((one | other).sum()) for one, other in pairs]
+    pixels = sum(one.numel() for one, _ in pairs)
+    intersection, union = sum(intersections), sum(unions)
+    ious = [
+        part / whole if whole else 1.0 for part, whole in zip(intersections, unions, strict=True)
+    ]
     return dict(
         items=len(pairs),
         pixels=pixels,
@@ -71,17 +73,6 @@ def compare(first: list[torch.Tensor], second: list[torch.Tensor]) -> dict:
             min=min(ious),
         ),
     )
-
-
-@dataclass(frozen=True)
-class _Pair:
-    pixels: int
-    intersection: int
-    union: int
-
-    @classmethod
-    def of(cls, first: torch.Tensor, second: torch.Tensor) -> _Pair:
-        return cls(first.numel(), int((first & second).sum()), int((first | second).sum()))
 
 
 def _masks(way: Way) -> list[torch.Tensor]:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from magnet_mm.benchmarking.machine import peak_memory
-from magnet_mm.benchmarking.model import Training, Workload
+from magnet_mm.benchmarking.model import Training, Workload, gradient_bytes
 
 
 def measure_memory(workload: Workload) -> dict:
@@ -36,7 +36,7 @@ def measure_memory(workload: Workload) -> dict:
         batch=workload.batch,
         checkpointing=workload.checkpointing,
         kept_bytes=kept,
-        gradient_bytes=sum(p.numel() * 4 for p in training.model.parameters() if p.requires_grad),
+        gradient_bytes=gradient_bytes(training.model),
         loss_and_gradients_bytes=first['bytes'],
         step_bytes=second['bytes'],
     )

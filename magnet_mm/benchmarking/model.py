@@ -160,7 +160,7 @@ def _measure(built: list[tuple], workloads: tuple[Workload, ...], warmup: int = 
                 peak=peak,
                 mfu=operations / median / peak,
                 memory_bytes=memory['bytes'],
-                gradient_bytes=sum(p.numel() * 4 for p in model.parameters() if p.requires_grad),
+                gradient_bytes=gradient_bytes(model),
                 parts=time_parts(model, plain, device),
             )
         )
@@ -172,6 +172,11 @@ def build_model(cfg: Config, workload: Workload) -> nn.Module:
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     torch.manual_seed(0)
     return MODELS.build(cfg.model).to(workload.device)
+
+
+def gradient_bytes(model: nn.Module) -> int:
+    """Bytes of the float32 gradients of all trained parameters."""
+    return sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
 
 
 def random_inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegDataSample]]:
