@@ -109,6 +109,7 @@ def test_masks_in_batches_and_in_bfloat16(run, tmp_path):
     checkpoint = tmp_path / 'weights.pth'
     cfg = Config.fromfile(CONFIG)
     init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), checkpoint)
     result = run('--mode', 'agreement', '--checkpoint', str(checkpoint), '--batch', '3',
                  '--items', '6', '--vs-dtype', 'bfloat16')  # fmt: skip
@@ -117,7 +118,9 @@ def test_masks_in_batches_and_in_bfloat16(run, tmp_path):
     assert batched['pixels'] == 6 * 80 * 80
     assert batched['flipped_share'] < 1e-5
     assert other['dtype'] == 'bfloat16'
-    assert batched['flipped'] <= other['flipped'] < 0.1 * other['pixels']
+    # some are flipped, so the masks have edges: equal ones are not equal because they are empty
+    assert 0 < other['flipped'] < 0.1 * other['pixels']
+    assert batched['flipped'] <= other['flipped']
 
 
 def test_wrong_command_lines(run, capsys):
