@@ -68,7 +68,7 @@ docs: $(READY)
 	@echo "Open docs/_build/html/index.html"
 
 # RefShapes is made once; the demo and the ablations read the same.
-$(DATA)/.made: $(READY) $(wildcard magnet_mm/datasets/refshapes/*.py)
+$(DATA)/.made: $(READY) $(wildcard magnet_mm/refshapes/*.py)
 	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
 	touch $@
 

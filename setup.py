@@ -43,7 +43,7 @@ setup(
     packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
     cmdclass=dict(build_py=BuildWithConfigs),
     entry_points=dict(console_scripts=['magnet-mm=magnet_mm.cli:main']),
-    package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'visualization/templates/*']},
+    package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'analysis/templates/*']},
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
     # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
     # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).

@@ -5,6 +5,7 @@ Importing the package registers every component into mmseg's registries; a confi
 ``custom_imports = dict(imports=['magnet_mm'], allow_failed_imports=False)``.
 """
 
+from magnet_mm import mmcv_operators  # noqa: F401  isort: skip  (before anything imports mmcv.ops)
 from magnet_mm import datasets, engine, evaluation, models, visualization
 from magnet_mm.version import __version__
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import magnet_mm  # noqa: F401  isort: skip  (before mmseg, for mmcv-lite)
+
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -40,8 +42,6 @@ def _own_visualizer() -> Iterator[None]:
 def _tiny_magnet_config() -> ConfigDict:
     """``configs/_base_/models/magnet_swinb.py`` at toy sizes, without pretrained weights."""
     from mmengine.config import Config
-
-    import magnet_mm  # noqa: F401  (registers the components)
 
     model = Config.fromfile(str(ROOT / 'configs/_base_/models/magnet_swinb.py')).model
     model.backbone.visual.update(

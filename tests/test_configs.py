@@ -10,7 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, METRICS, MODELS
 
-from magnet_mm.engine.runtime import fit_to_machine
+from magnet_mm.engine.run_setup.runtime import fit_to_machine
 from magnet_mm.models import StagewiseDarknet
 
 ROOT = Path(__file__).resolve().parents[1] / 'configs'

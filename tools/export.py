@@ -18,7 +18,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from magnet_mm.deployment import FORMATS, export_checkpoint, largest_difference
-from magnet_mm.engine.runtime import load_config
+from magnet_mm.engine.run_setup.runtime import load_config
 from magnet_mm.errors import CheckpointError, ConfigError
 
 TOLERANCE = 1e-3  # of a logit

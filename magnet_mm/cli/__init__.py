@@ -1,6 +1,6 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """The command line ``magnet-mm COMMAND``; ``tools/`` has the same commands for a checkout."""
 
-from .dispatch import main
+from magnet_mm.cli.dispatch import main
 
 __all__ = ['main']

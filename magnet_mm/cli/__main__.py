@@ -3,7 +3,7 @@
 
 import sys
 
-from .dispatch import main
+from magnet_mm.cli.dispatch import main
 
 if __name__ == '__main__':
     sys.exit(main())

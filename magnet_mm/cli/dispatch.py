@@ -16,7 +16,10 @@ COMMANDS = {
     'train': ('magnet_mm.cli.train', 'train a model'),
     'test': ('magnet_mm.cli.test', 'evaluate a checkpoint on splits of a dataset'),
     'infer': ('magnet_mm.cli.infer', 'segment images by sentences'),
-    'check-data': ('magnet_mm.datasets.checking.command_line', 'check a download of the datasets'),
+    'check-data': (
+        'magnet_mm.data_tools.checking.command_line',
+        'check a download of the datasets',
+    ),
     'demo': ('magnet_mm.cli.demo', 'open the demo page in a browser'),
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mmengine.config import Config, DictAction
 
 from magnet_mm.apis import find_config
-from magnet_mm.engine import runtime
+from magnet_mm.engine.run_setup import runtime
 
 
 def parse_runner_arguments(

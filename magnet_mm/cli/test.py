@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from mmengine.runner import Runner
 
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
-from magnet_mm.engine import runtime, split_evaluation
-from magnet_mm.engine.host_memory import keep_freed_memory
+from magnet_mm.engine.run_setup import runtime, split_evaluation
+from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets.generalized_annotations import load_generalized_records
+from magnet_mm.datasets.annotations.generalized_annotations import load_generalized_records
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 
 

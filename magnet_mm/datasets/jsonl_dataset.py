@@ -8,7 +8,11 @@ from typing import Any
 
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets.jsonl_annotations import path_inside, read_jsonl, select_jsonl_split
+from magnet_mm.datasets.annotations.jsonl_annotations import (
+    path_inside,
+    read_jsonl,
+    select_jsonl_split,
+)
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 
 

@@ -14,8 +14,8 @@ from mmengine.utils import is_abs
 from mmseg.registry import DATASETS
 
 from magnet_mm.datasets import expressions as sentences
+from magnet_mm.datasets.annotations.refer_annotations import held_out_image_ids, load_records
 from magnet_mm.datasets.image_sharing import ImageSharingPipeline
-from magnet_mm.datasets.refer_annotations import held_out_image_ids, load_records
 from magnet_mm.datasets.samplers import VisitIndex
 from magnet_mm.datasets.transforms.loading import LoadReferringMask
 from magnet_mm.errors import ConfigError, DataError

@@ -12,8 +12,8 @@ from matplotlib import cbook
 from mmengine.config import Config
 
 from magnet_mm.apis.requests import images_in_folder
-from magnet_mm.datasets.refer_annotations import load_records
-from magnet_mm.datasets.refshapes import write_refshapes
+from magnet_mm.datasets.annotations.refer_annotations import load_records
+from magnet_mm.refshapes import write_refshapes
 
 _PHOTOGRAPH = 'grace_hopper.jpg'  # US Navy, public domain; ships with matplotlib
 _PHOTOGRAPH_SENTENCES = ('the woman in uniform', 'the hat', 'the flag behind her')

@@ -1,7 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """What surrounds the Runner: hooks, safe loading of checkpoints, set-up of a run."""
 
-from magnet_mm.engine.grouped_optim_constructor import GroupedOptimWrapperConstructor
+from magnet_mm.engine.checkpointing.safe_loading import register_safe_loaders, weights_only_loading
+from magnet_mm.engine.diagnostics.memory_log_processor import MemoryLogProcessor
 from magnet_mm.engine.hooks import (
     ActivationCheckpointHook,
     CheckpointFitHook,
@@ -14,8 +15,7 @@ from magnet_mm.engine.hooks import (
     SafeCheckpointHook,
     WorkerTimeoutHook,
 )
-from magnet_mm.engine.memory_log_processor import MemoryLogProcessor
-from magnet_mm.engine.safe_loading import register_safe_loaders, weights_only_loading
+from magnet_mm.engine.optimizers.grouped_optim_constructor import GroupedOptimWrapperConstructor
 
 __all__ = [
     'ActivationCheckpointHook',

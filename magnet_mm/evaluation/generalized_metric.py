@@ -11,10 +11,13 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from magnet_mm.errors import ConfigError
-
-from .generalized_scores import apply_no_target_rule, generalized_iou, score_generalized_items
-from .referring_metric import ReferringMetric
-from .results_io import Item
+from magnet_mm.evaluation.generalized_scores import (
+    apply_no_target_rule,
+    generalized_iou,
+    score_generalized_items,
+)
+from magnet_mm.evaluation.referring_metric import ReferringMetric
+from magnet_mm.evaluation.results_io import Item
 
 
 @METRICS.register_module()

@@ -12,9 +12,8 @@ import math
 from collections.abc import Sequence
 
 from magnet_mm.errors import DataError
-
-from .results_io import Item
-from .scores import PRECISION_TENTHS
+from magnet_mm.evaluation.results_io import Item
+from magnet_mm.evaluation.scores import PRECISION_TENTHS
 
 
 def apply_no_target_rule(item: Item, no_target: bool, min_target_pixels: int) -> None:

@@ -24,10 +24,17 @@ from torch import Tensor
 
 from magnet_mm.datasets.expressions import check_kind
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.evaluation.results_io import (
+    Item,
+    ItemKey,
+    decode_mask,
+    encode_mask,
+    item_key,
+    items_file,
+    write_items,
+)
+from magnet_mm.evaluation.scores import count_pixels, item_iou, score_items
 from magnet_mm.text_safety import printable
-
-from .results_io import Item, ItemKey, decode_mask, encode_mask, item_key, items_file, write_items
-from .scores import count_pixels, item_iou, score_items
 
 RESOLUTIONS = ('input', 'original')
 

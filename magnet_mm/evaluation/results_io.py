@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from magnet_mm.datasets.annotations.masks import MAX_PIXELS, check_rle, rle_to_mask
 from magnet_mm.datasets.expressions import check_kind
-from magnet_mm.datasets.masks import MAX_PIXELS, check_rle, rle_to_mask
 from magnet_mm.errors import DataError
 from magnet_mm.text_safety import printable
 

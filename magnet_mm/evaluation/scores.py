@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from magnet_mm.errors import DataError
-
-from .results_io import Item
+from magnet_mm.evaluation.results_io import Item
 
 PRECISION_TENTHS = (5, 6, 7, 8, 9)  # P@0.5 ... P@0.9, in tenths: compared as whole numbers
 

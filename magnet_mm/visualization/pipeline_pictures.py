@@ -11,8 +11,7 @@ import numpy as np
 
 from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression, load_tokenizer
 from magnet_mm.errors import ConfigError
-
-from .panels import GAP, draw_panels, printable, text_bar
+from magnet_mm.visualization.panels import GAP, draw_panels, printable, text_bar
 
 _TOKEN_SIZE = 14
 

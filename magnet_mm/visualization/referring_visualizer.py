@@ -12,7 +12,7 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from .panels import MAX_PANEL, draw_panels
+from magnet_mm.visualization.panels import MAX_PANEL, draw_panels
 
 
 @VISUALIZERS.register_module()

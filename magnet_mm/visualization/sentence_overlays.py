@@ -9,7 +9,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from .panels import Color, overlay_mask
+from magnet_mm.visualization.panels import Color, overlay_mask
 
 # Okabe-Ito, told apart by colour-blind readers, from the strongest on an average photograph
 SENTENCE_COLORS: tuple[Color, ...] = (

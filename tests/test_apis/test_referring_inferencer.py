@@ -22,10 +22,10 @@ from PIL import Image
 from magnet_mm.apis import ReferringSegInferencer, referring_inferencer
 from magnet_mm.apis.image_reading import read_image
 from magnet_mm.apis.results import foreground_logits
-from magnet_mm.datasets.refshapes import write_refshapes
-from magnet_mm.engine.plain_types import to_plain
+from magnet_mm.engine.checkpointing.plain_types import to_plain
 from magnet_mm.errors import CheckpointError, ConfigError, DataError
 from magnet_mm.evaluation import ReferringMetric, decode_mask
+from magnet_mm.refshapes import write_refshapes
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / 'configs/magnet_tiny_refshapes.py'

@@ -38,7 +38,7 @@ def test_every_command_gets_its_arguments(command, monkeypatch):
 
 
 def test_check_data_is_wired_to_the_checker():
-    assert dispatch.COMMANDS['check-data'][0] == 'magnet_mm.datasets.checking.command_line'
+    assert dispatch.COMMANDS['check-data'][0] == 'magnet_mm.data_tools.checking.command_line'
 
 
 @pytest.mark.parametrize('command', ['train', 'test', 'infer', 'demo'])

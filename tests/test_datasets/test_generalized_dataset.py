@@ -13,10 +13,10 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets.checking import check_root
-from magnet_mm.datasets.conversion import refcoco_to_jsonl
-from magnet_mm.datasets.generalized_annotations import read_grefs
-from magnet_mm.datasets.jsonl_annotations import read_jsonl
+from magnet_mm.data_tools.checking import check_root
+from magnet_mm.data_tools.conversion import refcoco_to_jsonl
+from magnet_mm.datasets.annotations.generalized_annotations import read_grefs
+from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
 from magnet_mm.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]

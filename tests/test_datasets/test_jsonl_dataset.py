@@ -12,10 +12,10 @@ from mmseg.registry import DATASETS
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from magnet_mm.data_tools.checking import check_root
 from magnet_mm.datasets import VisitIndex
-from magnet_mm.datasets.checking import check_root
+from magnet_mm.datasets.annotations.jsonl_annotations import parse_line, read_jsonl
 from magnet_mm.datasets.expressions import draw_sentence
-from magnet_mm.datasets.jsonl_annotations import parse_line, read_jsonl
 from magnet_mm.errors import ConfigError, DataError
 
 HEIGHT, WIDTH = 30, 40

@@ -139,7 +139,7 @@ def checkout(tmp_path_factory) -> Path:
     from mmseg.registry import MODELS
 
     import magnet_mm  # noqa: F401  (registers the components)
-    from magnet_mm.datasets.refshapes import write_refshapes
+    from magnet_mm.refshapes import write_refshapes
 
     root = tmp_path_factory.mktemp('checkout')
     for name in SHARED:

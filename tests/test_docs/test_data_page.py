@@ -15,9 +15,9 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS, METRICS
 
-from magnet_mm.datasets.checking import check_root
-from magnet_mm.datasets.jsonl_annotations import parse_line, read_jsonl
-from magnet_mm.datasets.refer_annotations import read_refs
+from magnet_mm.data_tools.checking import check_root
+from magnet_mm.datasets.annotations.jsonl_annotations import parse_line, read_jsonl
+from magnet_mm.datasets.annotations.refer_annotations import read_refs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs' / 'data.md').read_text(encoding='utf-8')

@@ -16,8 +16,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
-from magnet_mm.datasets.refshapes import write_refshapes
-from magnet_mm.engine import runtime
+from magnet_mm.engine.run_setup import runtime
+from magnet_mm.refshapes import write_refshapes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / 'docs' / 'training.md').read_text(encoding='utf-8')

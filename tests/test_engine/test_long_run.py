@@ -13,8 +13,8 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 import magnet_mm  # noqa: F401  registers the components
-from magnet_mm.datasets.refshapes import write_refshapes
-from magnet_mm.engine.host_memory import keep_freed_memory
+from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+from magnet_mm.refshapes import write_refshapes
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS, ITERATIONS = 50, 40

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from magnet_mm.datasets.refshapes import write_refshapes
+from magnet_mm.refshapes import write_refshapes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SET = f"""

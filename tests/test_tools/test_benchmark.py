@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from magnet_mm.datasets.refshapes import write_refshapes
+from magnet_mm.refshapes import write_refshapes
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/magnet_tiny_refshapes.py')

@@ -13,8 +13,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from magnet_mm.datasets.refshapes import write_refshapes
 from magnet_mm.datasets.samplers import VisitIndex
+from magnet_mm.refshapes import write_refshapes
 from magnet_mm.visualization import draw_panels
 from magnet_mm.visualization.pipeline_pictures import (
     draw_pipeline_item,

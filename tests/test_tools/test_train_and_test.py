@@ -14,9 +14,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from magnet_mm.datasets.refshapes import write_refshapes
-from magnet_mm.engine.split_evaluation import build_split_datasets, group_by_kind
+from magnet_mm.engine.run_setup.split_evaluation import build_split_datasets, group_by_kind
 from magnet_mm.errors import DataError
+from magnet_mm.refshapes import write_refshapes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / 'tools'

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from magnet_mm.datasets.refshapes import write_refshapes
+from magnet_mm.refshapes import write_refshapes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EPOCHS = 3

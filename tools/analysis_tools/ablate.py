@@ -17,7 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from magnet_mm.engine import ablation as tables
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _importable  # noqa: E402, F401
+from benchmarks import ablation as tables  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 

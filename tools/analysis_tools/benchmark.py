@@ -13,7 +13,7 @@
     torchrun --nproc_per_node 2 tools/analysis_tools/benchmark.py CONFIG --mode ddp
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
-product on the same device, in the same type, in the same run; magnet_mm/benchmarking/operations.py
+product on the same device, in the same type, in the same run; tools/benchmarks/operations.py
 says what is counted. With --vs... two are compared, which take turns where they can; ``ratio`` is
 the first one's median over the second one's: above 1, the second is faster. Weights are random,
 but for agreement: that counts the pixels in which masks of a trained model differ from those of
@@ -32,12 +32,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _importable  # noqa: E402, F401
+import benchmarks  # noqa: E402
 import torch  # noqa: E402
 from mmengine.config import DictAction  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
-from magnet_mm import benchmarking  # noqa: E402
-from magnet_mm.engine.host_memory import keep_freed_memory, return_freed_memory  # noqa: E402
+from magnet_mm.engine.run_setup.host_memory import keep_freed_memory, return_freed_memory  # noqa: E402
 
 MODES = ('forward', 'train', 'eval', 'data', 'ddp', 'memory', 'agreement')
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
@@ -106,7 +106,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def measure(args: argparse.Namespace) -> dict:
     """The numbers of one command line."""
-    workload = benchmarking.Workload(
+    workload = benchmarks.Workload(
         config=str(args.config),
         device=torch.device(args.device),
         dtype=DTYPES[args.dtype],
@@ -117,17 +117,17 @@ def measure(args: argparse.Namespace) -> dict:
         options=args.cfg_options,
     )
     if args.mode == 'ddp':
-        return benchmarking.measure_ddp(workload)
+        return benchmarks.measure_ddp(workload)
     if args.mode == 'eval':
-        return benchmarking.measure_evaluation(workload, args.items)
+        return benchmarks.measure_evaluation(workload, args.items)
     if args.mode == 'data':
-        result = benchmarking.measure_data(workload, args.items)
-        return result | (dict(start_up=benchmarking.measure_start_up()) if args.start_up else {})
+        result = benchmarks.measure_data(workload, args.items)
+        return result | (dict(start_up=benchmarks.measure_start_up()) if args.start_up else {})
     if args.mode == 'memory':
-        return benchmarking.measure_memory(workload)
+        return benchmarks.measure_memory(workload)
     if args.mode == 'agreement':
         other = args.vs_dtype and DTYPES[args.vs_dtype]
-        return benchmarking.measure_agreement(workload, str(args.checkpoint), args.items, other)
+        return benchmarks.measure_agreement(workload, str(args.checkpoint), args.items, other)
     workloads = [workload]
     if args.vs:
         workloads.append(replace(workload, config=str(args.vs)))
@@ -135,7 +135,7 @@ def measure(args: argparse.Namespace) -> dict:
         workloads.append(replace(workload, dtype=DTYPES[args.vs_dtype]))
     elif args.vs_compile:
         workloads.append(replace(workload, compiled=True))
-    run = benchmarking.measure_train if args.mode == 'train' else benchmarking.measure_forward
+    run = benchmarks.measure_train if args.mode == 'train' else benchmarks.measure_forward
     if args.vs_returned_memory:  # cannot be switched off again, so that the two cannot take turns
         others = [dict(run(workload)[0], returned_memory=True)]
         keep_freed_memory()
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return_freed_memory()
     elif not args.vs_returned_memory:
         keep_freed_memory()  # as tools/train.py does
-    machine = benchmarking.describe_machine(torch.device(args.device))
+    machine = benchmarks.describe_machine(torch.device(args.device))
     result = measure(args)
     if os.environ.get('RANK', '0') == '0':  # one line, also under torchrun
         print(json.dumps(dict(mode=args.mode, machine=machine, **result)))

@@ -28,7 +28,7 @@ from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
 
 from magnet_mm.datasets.samplers import VisitIndex  # noqa: E402
-from magnet_mm.engine import runtime  # noqa: E402
+from magnet_mm.engine.run_setup import runtime  # noqa: E402
 from magnet_mm.errors import ConfigError, DataError  # noqa: E402
 from magnet_mm.visualization import contact_sheet, printable  # noqa: E402
 from magnet_mm.visualization.pipeline_pictures import (  # noqa: E402

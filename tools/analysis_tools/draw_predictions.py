@@ -20,10 +20,11 @@ import mmcv
 import numpy as np
 
 import magnet_mm  # noqa: F401  (registers the dataset and the transforms)
+from magnet_mm.analysis import ItemSource
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import decode_mask, item_key, read_items
 from magnet_mm.evaluation.results_io import Item
-from magnet_mm.visualization import ItemSource, contact_sheet, draw_panels
+from magnet_mm.visualization import contact_sheet, draw_panels
 
 
 def select_items(items: Sequence[Item], how: str, count: int, seed: int = 0) -> list[Item]:

@@ -24,7 +24,7 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from magnet_mm.checkpoints import build_model  # noqa: E402
+from magnet_mm.released import build_model  # noqa: E402
 
 
 @dataclass

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from magnet_mm.analysis import plot_curves
 from magnet_mm.errors import DataError
-from magnet_mm.visualization import plot_curves
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

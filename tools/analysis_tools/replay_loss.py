@@ -14,7 +14,7 @@ from pathlib import Path
 from mmengine.registry import init_default_scope
 
 import magnet_mm  # noqa: F401  registers the components
-from magnet_mm.engine import loss_dump
+from magnet_mm.engine.diagnostics import loss_dump
 from magnet_mm.errors import CheckpointError
 
 

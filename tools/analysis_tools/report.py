@@ -20,10 +20,10 @@ import _importable  # noqa: E402, F401
 from rich.console import Console  # noqa: E402
 
 import magnet_mm  # noqa: E402, F401  (registers the dataset and the transforms)
+from magnet_mm.analysis import ItemSource  # noqa: E402
+from magnet_mm.analysis.html_report import SHOWN, Run, write_report  # noqa: E402
 from magnet_mm.errors import ConfigError, DataError  # noqa: E402
 from magnet_mm.evaluation import Item, read_items  # noqa: E402
-from magnet_mm.visualization import ItemSource  # noqa: E402
-from magnet_mm.visualization.html_report import SHOWN, Run, write_report  # noqa: E402
 
 
 def split_of(items: Sequence[Item], path: Path) -> str:

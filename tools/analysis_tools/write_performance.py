@@ -23,8 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tools'))
 import _importable  # noqa: E402, F401
-
-from magnet_mm.benchmarking.report import fill_page  # noqa: E402
+from benchmarks.report import fill_page  # noqa: E402
 
 SWIN = {
     'magnet': 'configs/magnet_swinb_refcoco.py',

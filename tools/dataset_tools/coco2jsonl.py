@@ -10,7 +10,7 @@ from pathlib import Path
 
 from _conversion import convert
 
-from magnet_mm.datasets.conversion import coco_to_jsonl
+from magnet_mm.data_tools.conversion import coco_to_jsonl
 
 
 def main(argv: list[str] | None = None) -> int:

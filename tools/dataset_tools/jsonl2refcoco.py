@@ -10,7 +10,7 @@ from pathlib import Path
 
 from _conversion import convert
 
-from magnet_mm.datasets.conversion import jsonl_to_refcoco
+from magnet_mm.data_tools.conversion import jsonl_to_refcoco
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import _importable  # noqa: E402, F401
 
-from magnet_mm.datasets.checking.imitation import write_imitation  # noqa: E402
+from magnet_mm.data_tools.checking.imitation import write_imitation  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from magnet_mm.datasets.refshapes import DEFAULT_COUNTS, SPLITS, write_refshapes
-from magnet_mm.datasets.refshapes.summary import summary_table
-from magnet_mm.datasets.refshapes.writer import SUMMARY_FILE
 from magnet_mm.errors import DataError
+from magnet_mm.refshapes import DEFAULT_COUNTS, SPLITS, write_refshapes
+from magnet_mm.refshapes.summary import summary_table
+from magnet_mm.refshapes.writer import SUMMARY_FILE
 
 
 def parse_args() -> argparse.Namespace:

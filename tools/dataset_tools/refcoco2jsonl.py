@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _conversion import convert
 
-from magnet_mm.datasets.conversion import refcoco_to_jsonl
+from magnet_mm.data_tools.conversion import refcoco_to_jsonl
 
 
 def main(argv: list[str] | None = None) -> int:

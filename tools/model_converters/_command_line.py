@@ -11,8 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _importable  # noqa: E402, F401
 
-from magnet_mm.checkpoints import KeyMap, convert_checkpoint  # noqa: E402
 from magnet_mm.errors import CheckpointError  # noqa: E402
+from magnet_mm.released import KeyMap, convert_checkpoint  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 

@@ -6,7 +6,7 @@ Usage: python tools/model_converters/lavt2mm.py SRC.pth DST.pth [--config CONFIG
 
 from _command_line import run
 
-from magnet_mm.checkpoints import LAVT
+from magnet_mm.released import LAVT
 
 if __name__ == '__main__':
     run(LAVT, __doc__.splitlines()[0])

@@ -6,7 +6,7 @@ Usage: python tools/model_converters/magnet2mm.py SRC.pth DST.pth [--config CONF
 
 from _command_line import run
 
-from magnet_mm.checkpoints import MAGNET
+from magnet_mm.released import MAGNET
 
 if __name__ == '__main__':
     run(MAGNET, __doc__.splitlines()[0])

@@ -11,10 +11,10 @@ from mmengine import fileio
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
+from magnet_mm.datasets.annotations.masks import rle_to_mask
+from magnet_mm.datasets.annotations.target_masks import target_rle
 from magnet_mm.datasets.image_files import FORMATS, MAX_PIXELS, open_image, to_bgr
 from magnet_mm.datasets.image_paths import check_inside
-from magnet_mm.datasets.masks import rle_to_mask
-from magnet_mm.datasets.target_masks import target_rle
 from magnet_mm.errors import DataError
 from magnet_mm.text_safety import printable
 
@@ -106,8 +106,8 @@ class LoadReferringMask(BaseTransform):
     """Decodes the annotated segmentation at the size of the original image.
 
     Required keys: `img, ori_shape` (so it stands after `LoadReferringImage`), and `segmentation`
-    or `segmentations` (see :func:`magnet_mm.datasets.target_masks.target_rle`). Optional keys:
-    `height, width` (pixels), which must be the image's.
+    or `segmentations` (see :func:`magnet_mm.datasets.annotations.target_masks.target_rle`).
+    Optional keys: `height, width` (pixels), which must be the image's.
 
     Added keys: `gt_seg_map` (uint8 [H, W], 1 on the object), `gt_rle` (compressed RLE dict at
     original size); `gt_seg_map` is entered in `seg_fields`. The segmentations are removed.

@@ -10,8 +10,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine.atomic_files import BACKEND, unfinished_files, write_atomically
-from magnet_mm.engine.checkpoint_files import POINTER
+from magnet_mm.engine.checkpointing.atomic_files import BACKEND, unfinished_files, write_atomically
+from magnet_mm.engine.checkpointing.resume_point import POINTER
 from magnet_mm.errors import ConfigError
 
 _SUPERSEDED = 'superseded_ckpts'

@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine import loss_dump
+from magnet_mm.engine.diagnostics import loss_dump
 from magnet_mm.errors import NonFiniteLossError
 
 FOLDER = 'nonfinite_loss'

@@ -13,8 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine.atomic_files import write_atomically
-from magnet_mm.engine.checkpoint_files import find_resume_point
+from magnet_mm.engine.checkpointing.atomic_files import write_atomically
+from magnet_mm.engine.checkpointing.resume_point import find_resume_point
 from magnet_mm.errors import CheckpointError
 
 RECORD = 'last_validation.json'

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine.plain_types import restore_history_buffers, to_plain
+from magnet_mm.engine.checkpointing.plain_types import restore_history_buffers, to_plain
 
 
 @HOOKS.register_module()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import cell_centres
+from magnet_mm.models.layers import cell_centres
 
 
 def mask_centres(masks: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEncoder, BertPredictionHeadTransform
 
-from magnet_mm.models.ops import cell_centres
+from magnet_mm.models.layers import cell_centres
 from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures
 

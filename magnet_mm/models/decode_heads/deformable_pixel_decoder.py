@@ -11,7 +11,7 @@ from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import cell_centres, constant, deformable_attention, sine_position
+from magnet_mm.models.layers import cell_centres, constant, deformable_attention, sine_position
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):

@@ -7,7 +7,7 @@ from mmdet.models.layers import DetrTransformerDecoder, SinePositionalEncoding
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import sine_position
+from magnet_mm.models.layers import sine_position
 
 
 class MaskGenerator(BaseModule):

@@ -1,13 +1,13 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Fusion modules; each sees one stage. Swapping methods means swapping this entry of a config."""
 
+from magnet_mm.models.fusion.cam import PyramidAlignment
 from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
+from magnet_mm.models.fusion.lavt_fusion import PWAMFusion
 from magnet_mm.models.fusion.magnet_fusion import MagNetFusion
-from magnet_mm.models.fusion.pwam import PWAM, LanguageGate
-from magnet_mm.models.fusion.pwam_fusion import PWAMFusion
-from magnet_mm.models.fusion.pyramid_alignment import PyramidAlignment
 from magnet_mm.models.fusion.text_pwam import TextPWAM
 from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
+from magnet_mm.models.layers.pwam import PWAM, LanguageGate
 
 __all__ = [
     'PWAM',

@@ -7,8 +7,8 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from magnet_mm.models.fusion.pwam import LanguageGate
 from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
+from magnet_mm.models.layers.pwam import LanguageGate
 from magnet_mm.structures import FusionOutput
 
 

@@ -9,9 +9,9 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from magnet_mm.models.fusion.pwam import PWAM, LanguageGate
-from magnet_mm.models.fusion.pyramid_alignment import PyramidAlignment
+from magnet_mm.models.fusion.cam import PyramidAlignment
 from magnet_mm.models.fusion.text_pwam import TextPWAM
+from magnet_mm.models.layers.pwam import PWAM, LanguageGate
 from magnet_mm.structures import FusionOutput
 
 

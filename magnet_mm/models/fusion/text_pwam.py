@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
-from magnet_mm.models.fusion.normalization import SequenceInstanceNorm
+from magnet_mm.models.layers.normalization import SequenceInstanceNorm
 
 
 class TextPWAM(nn.Module):

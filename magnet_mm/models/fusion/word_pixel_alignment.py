@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from magnet_mm.models.fusion.pwam import PWAM, merge_heads, split_heads
+from magnet_mm.models.layers.pwam import PWAM, merge_heads, split_heads
 
 
 class WordPixelAlignment(nn.Module):

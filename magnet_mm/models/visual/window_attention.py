@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
-from magnet_mm.models.ops import constant
+from magnet_mm.models.layers import constant
 
 
 class WindowLayout(NamedTuple):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from magnet_mm.datasets import ReferringDataset
-from magnet_mm.datasets.refer_annotations import load_records
+from magnet_mm.datasets.annotations.refer_annotations import load_records
 from magnet_mm.errors import DataError
 
 

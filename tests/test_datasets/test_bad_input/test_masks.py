@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from magnet_mm.datasets.masks import MAX_POLYGONS, rle_to_mask, segmentation_to_rle
+from magnet_mm.datasets.annotations.masks import MAX_POLYGONS, rle_to_mask, segmentation_to_rle
 from magnet_mm.errors import DataError
 
 HEIGHT, WIDTH = 6, 8

@@ -11,7 +11,8 @@ import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-from magnet_mm.engine import FiniteLossHook, loss_dump
+from magnet_mm.engine import FiniteLossHook
+from magnet_mm.engine.diagnostics import loss_dump
 from magnet_mm.errors import NonFiniteLossError
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
-from magnet_mm.checkpoints import build_model
 from magnet_mm.errors import ConfigError
 from magnet_mm.models import StagewiseBert
+from magnet_mm.released import build_model
 
 CONFIG = Path(__file__).resolve().parents[3] / 'configs' / 'lavt_swinb_refcoco.py'
 

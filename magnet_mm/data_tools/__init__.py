@@ -1,0 +1,2 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Checking and converting data sets."""

@@ -1,0 +1,110 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Checks that image files exist and, if asked, that each decodes at its annotated size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from magnet_mm.data_tools.checking.findings import Findings
+from magnet_mm.data_tools.checking.instances import Track
+from magnet_mm.data_tools.checking.published import IMAGES_SOURCE, SOURCES
+from magnet_mm.datasets.image_files import open_image
+
+#: Images given to a thread at once (our choice).
+CHUNK = 64
+
+
+def list_images(folder: Path) -> set[str]:
+    """The names of the files in an image folder that are not empty."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if entry.is_file() and entry.stat().st_size}
+
+
+def check_presence(
+    names: Iterable[str], files: set[str], folder: Path, where: str, findings: Findings
+) -> list[str]:
+    """Looks for every annotated image.
+
+    Args:
+        names (Iterable[str]): Annotated file names, relative to the folder.
+        files (set[str]): What :func:`list_images` found.
+        folder (Path): The image folder.
+        where (str): The dataset, for findings.
+        findings (Findings): Takes what is found.
+
+    Returns:
+        list[str]: The names that exist.
+    """
+    present = []
+    for name in names:
+        if name in files or ('/' in name and (folder / name).is_file()):
+            present.append(name)
+        else:
+            findings.error(
+                where,
+                'image files are missing or empty.',
+                f'Get them: {image_source(where)}.',
+                name,
+            )
+    return present
+
+
+def image_source(dataset: str) -> str:
+    """Where users find the images of a dataset."""
+    return SOURCES['refshapes'] if dataset == 'refshapes' else IMAGES_SOURCE
+
+
+def check_contents(
+    images: dict[str, tuple[int, int]], folder: Path, findings: Findings, track: Track
+) -> int:
+    """Decodes every image.
+
+    Args:
+        images (dict): Annotated (height, width) by file name; the files exist.
+        folder (Path): The image folder.
+        findings (Findings): Takes what is found.
+        track (Track): Wraps the iteration over the images, to show progress.
+
+    Returns:
+        int: How many images were decoded without a problem.
+    """
+    good = 0
+    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        problems = pool.map(
+            lambda item: image_problem(folder / item[0], item[1]), images.items(), chunksize=CHUNK
+        )
+        for name, problem in zip(images, track(problems, 'images'), strict=True):
+            if problem is None:
+                good += 1
+            else:
+                advice = 'Get the original files again, or correct the annotation.'
+                findings.error('images', problem[0], advice, f'{name}{problem[1]}')
+    return good
+
+
+def image_problem(path: Path, size: tuple[int, int]) -> tuple[str, str] | None:
+    """What is wrong with an image file: a sentence and a detail; None if nothing is.
+
+    The size in the header is compared first, so that no larger image than annotated is decoded.
+
+    Args:
+        path (Path): The file.
+        size (tuple[int, int]): Annotated height and width in pixels.
+    """
+    try:
+        with open_image(path) as image:
+            height, width = image.height, image.width
+            if (height, width) != tuple(size):
+                detail = f': {width} x {height} instead of {size[1]} x {size[0]} pixels'
+                return 'images have another size than annotated.', detail
+            image.load()
+    except Image.DecompressionBombError:
+        return 'images are too large to be decoded safely.', ''
+    except Exception as error:  # Pillow's decoders raise many kinds
+        return 'images are damaged or truncated.', f' ({type(error).__name__}: {error})'
+    return None

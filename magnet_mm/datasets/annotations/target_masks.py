@@ -1,0 +1,71 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""The mask of a record: one segmentation, the union of several, none at all, or a PNG."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from magnet_mm.datasets.annotations.masks import segmentation_to_rle
+from magnet_mm.datasets.image_files import open_image
+from magnet_mm.errors import DataError
+
+
+def target_rle(record: dict, height: int, width: int, where: str) -> dict:
+    """The mask of a record as compressed RLE.
+
+    Args:
+        record (dict): With `segmentation` (COCO form, or {'png': path}), or with `segmentations`:
+            a list whose union is meant, empty where nothing is.
+        height (int): Height of the image in pixels.
+        width (int): Width of the image in pixels.
+        where (str): File and annotation, for messages.
+
+    Returns:
+        dict: `size` [height, width] and `counts` (bytes), as pycocotools writes them.
+
+    Raises:
+        DataError: A segmentation is malformed or does not fit the image, or a PNG cannot be read.
+    """
+    parts = record['segmentations'] if 'segmentations' in record else [record['segmentation']]
+    rles = [_part_rle(part, height, width, where) for part in parts]
+    if not rles:
+        return coco_mask.encode(np.zeros((height, width), np.uint8, order='F'))
+    return rles[0] if len(rles) == 1 else coco_mask.merge(rles)
+
+
+def is_png(segmentation: Any) -> bool:
+    """Whether a segmentation is the path of a mask image, {'png': path}."""
+    return isinstance(segmentation, dict) and 'png' in segmentation
+
+
+def _part_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
+    if is_png(segmentation):
+        return _png_to_rle(segmentation['png'], height, width, where)
+    return segmentation_to_rle(segmentation, height, width, where)
+
+
+def _png_to_rle(path: str, height: int, width: int, where: str) -> dict:
+    """Reads a mask image, not 0 = object; its size is compared before it is decoded."""
+    try:
+        with open_image(path, ('PNG',)) as image:
+            size = image.height, image.width
+            mask = np.asarray(image) if size == (height, width) else None
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise DataError(
+            f'{where}: the mask {path} cannot be read ({type(error).__name__}: {error}). Check '
+            'the path, and that the file is a complete PNG.'
+        ) from error
+    if mask is None:
+        raise DataError(
+            f'{where}: the mask {path} is {size} (height, width), its image {(height, width)}. '
+            'Save masks at the size of their image.'
+        )
+    if mask.ndim != 2:
+        raise DataError(
+            f'{where}: the mask {path} has {mask.shape[-1]} channels. Save it with one channel '
+            '(grey, palette or black and white), 0 where the object is not.'
+        )
+    return coco_mask.encode(np.asfortranarray(mask != 0, dtype=np.uint8))

@@ -1,0 +1,74 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Multi-scale deformable attention (Zhu et al., Deformable DETR, ICLR 2021, eq. 3).
+
+On CUDA mmcv's kernel is used where mmcv was built with it. Everywhere else the four bilinear
+corners of all sampling points are gathered and weighted in one ``embedding_bag``, which needs no
+``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does. Exported graphs take
+``grid_sample`` nevertheless: ONNX has that operation, and neither of the others.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+
+import torch
+from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
+from torch import Tensor
+
+from magnet_mm.models.layers.gathered_attention import gather_deformable_attention
+from magnet_mm.models.layers.sampled_attention import grid_sample_deformable_attention, is_exporting
+
+
+@functools.cache
+def _mmcv_has_cuda_kernel() -> bool:
+    """Whether mmcv's compiled extension runs on CUDA; warns once where it does not."""
+    from mmcv.ops import get_compiling_cuda_version
+
+    available = get_compiling_cuda_version() != 'not available'
+    if not available:
+        warnings.warn(
+            'mmcv was built without CUDA ops: deformable attention uses a slower torch '
+            'formulation. Rebuild mmcv with FORCE_CUDA=1 for full speed.',
+            stacklevel=2,
+        )
+    return available
+
+
+def deformable_attention(
+    value: Tensor,
+    spatial_shapes: Sequence[tuple[int, int]],
+    sampling_locations: Tensor,
+    attention_weights: Tensor,
+) -> Tensor:
+    """Weighted sum of bilinearly sampled values over levels and points.
+
+    Args:
+        value: ``[B, S, heads, d]`` with ``S = sum(h * w)``, levels concatenated.
+        spatial_shapes: ``(h, w)`` of every level.
+        sampling_locations: ``[B, Q, heads, levels, points, 2]``, (x, y) in 0..1 of each level;
+            what lies outside the map counts as zero.
+        attention_weights: ``[B, Q, heads, levels, points]``.
+
+    Returns:
+        ``[B, Q, heads * d]``.
+    """
+    if is_exporting():
+        return grid_sample_deformable_attention(
+            value, spatial_shapes, sampling_locations, attention_weights
+        )
+    if value.is_cuda and _mmcv_has_cuda_kernel():
+        shapes = torch.tensor(spatial_shapes, device=value.device)
+        starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]])
+        # The kernel has no bfloat16, and half precision would round the sampling locations.
+        out = MultiScaleDeformableAttnFunction.apply(
+            value.float().contiguous(),
+            shapes,
+            starts,
+            sampling_locations.float().contiguous(),
+            attention_weights.float().contiguous(),
+            64,
+        )
+        return out.to(value.dtype)
+    return gather_deformable_attention(value, spatial_shapes, sampling_locations, attention_weights)

@@ -1,0 +1,26 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Key maps of released checkpoints and their conversion."""
+
+from magnet_mm.released.conversion import (
+    build_model,
+    convert_checkpoint,
+    convert_state_dict,
+    count_elements,
+)
+from magnet_mm.released.key_map import KeyMap
+from magnet_mm.released.lavt import LAVT
+from magnet_mm.released.magnet import MAGNET
+from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
+
+__all__ = [
+    'LAVT',
+    'MAGNET',
+    'KeyMap',
+    'PublishedCheckpoint',
+    'build_model',
+    'convert_checkpoint',
+    'convert_state_dict',
+    'count_elements',
+    'read_published',
+    'recognise',
+]

@@ -1,0 +1,102 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""How keys of published checkpoints translate into ours: data, and the function that applies it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from magnet_mm.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class KeyMap:
+    """Translation of one published layout.
+
+    Attributes:
+        name: what the layout is called in messages.
+        rules: ``(pattern, replacement)`` pairs for ``re.fullmatch`` on the whole key; the first
+            that matches wins.
+        without_effect: patterns of keys that do not change the masks and have no counterpart here.
+        config: the config whose model takes the result.
+        layouts: the published forms it covers, see :mod:`magnet_mm.released.published`.
+    """
+
+    name: str
+    rules: Sequence[tuple[str, str]]
+    without_effect: Sequence[str]
+    config: str
+    layouts: Sequence[str]
+
+    def translate(self, key: str) -> str | None:
+        """Our key, or None for a key without effect.
+
+        Raises:
+            CheckpointError: for a key that no pattern covers.
+        """
+        if any(re.fullmatch(pattern, key) for pattern in self.without_effect):
+            return None
+        for pattern, replacement in self.rules:
+            match = re.fullmatch(pattern, key)
+            if match:
+                return match.expand(replacement)
+        raise CheckpointError(f'The key {key!r} does not belong to a {self.name} checkpoint.')
+
+
+def convert_layout(key: str, tensor: Tensor) -> Tensor:
+    """Same values, our layout: 1x1 convolutions become linear, patch merging is reordered."""
+    if '.downsample.' in key:
+        return merge_order_to_unfold(tensor)
+    if key.startswith('backbone.fusion.') and key.endswith('.weight'):
+        return tensor.flatten(1) if tensor.dim() > 2 else tensor
+    return tensor
+
+
+def merge_order_to_unfold(tensor: Tensor) -> Tensor:
+    """Reorder the 4C inputs of a patch merging from Swin's order to ``nn.Unfold``'s.
+
+    Swin concatenates the four neighbours (0,0), (1,0), (0,1), (1,1), each with C channels;
+    mmseg unfolds, which gives every channel its four neighbours (0,0), (0,1), (1,0), (1,1).
+    """
+    blocks = tensor.unflatten(-1, (4, -1))
+    return blocks[..., torch.tensor([0, 2, 1, 3]), :].transpose(-1, -2).flatten(-2)
+
+
+# Swin Transformer inside a released network, under the given prefix.
+def swin_rules(prefix: str) -> list[tuple[str, str]]:
+    """Rules for the official Swin layout."""
+    ours = 'backbone.visual.'
+    block = rf'{prefix}\.layers\.(\d+)\.blocks\.(\d+)\.'
+    to_block = rf'{ours}stages.\1.blocks.\2.'
+    return [
+        (rf'{prefix}\.patch_embed\.proj\.(.+)', rf'{ours}patch_embed.projection.\1'),
+        (rf'{prefix}\.patch_embed\.norm\.(.+)', rf'{ours}patch_embed.norm.\1'),
+        (rf'{block}(norm[12]\..+)', rf'{to_block}\3'),
+        (rf'{block}attn\.(.+)', rf'{to_block}attn.w_msa.\3'),
+        (rf'{block}mlp\.fc1\.(.+)', rf'{to_block}ffn.layers.0.0.\3'),
+        (rf'{block}mlp\.fc2\.(.+)', rf'{to_block}ffn.layers.1.\3'),
+        (rf'{prefix}\.layers\.(\d+)\.(downsample\..+)', rf'{ours}stages.\1.\2'),
+    ]
+
+
+# Hugging Face BERT inside a released network, under the given prefix.
+def bert_rules(prefix: str) -> list[tuple[str, str]]:
+    """Rules for the Hugging Face layout, which is ours too."""
+    return [(rf'{prefix}\.((?:embeddings|encoder)\..+)', r'backbone.text.\1')]
+
+
+# The parts of a PWAM: (released name, our name).
+PWAM_PARTS = (
+    (r'vis_project\.0', 'visual_project'),
+    (r'image_lang_att\.f_query\.0', 'attention.query'),
+    (r'image_lang_att\.f_query\.1', 'attention.query_norm'),
+    (r'image_lang_att\.f_key\.0', 'attention.key'),
+    (r'image_lang_att\.f_value\.0', 'attention.value'),
+    (r'image_lang_att\.W\.0', 'attention.out'),
+    (r'image_lang_att\.W\.1', 'attention.out_norm'),
+    (r'project_mm\.0', 'project'),
+)

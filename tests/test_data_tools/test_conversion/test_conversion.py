@@ -1,0 +1,279 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Converters: what goes there and back is the same data, mask by mask."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from magnet_mm.data_tools.conversion import coco_to_jsonl, jsonl_to_refcoco, refcoco_to_jsonl
+from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
+from magnet_mm.datasets.annotations.masks import rle_to_mask, segmentation_to_rle
+from magnet_mm.datasets.annotations.refer_annotations import load_records, read_refs
+from magnet_mm.errors import DataError
+from magnet_mm.refshapes import write_refshapes
+
+TOOLS = Path(__file__).resolve().parents[3] / 'tools' / 'dataset_tools'
+IMAGES = 'images/mscoco/images/train2014'
+SPLITS = ('train', 'val', 'testA', 'testB')
+
+
+@pytest.fixture(scope='module')
+def refshapes(tmp_path_factory) -> Path:
+    """Enough images that polygons, run lengths and compressed run lengths all occur."""
+    root = tmp_path_factory.mktemp('conversion') / 'refshapes'
+    write_refshapes(root, seed=11, counts={'train': 40, 'val': 6, 'testA': 6, 'testB': 6})
+    return root
+
+
+def files(root: Path) -> tuple[Path, Path]:
+    return root / 'refshapes/instances.json', root / 'refshapes/refs(unc).p'
+
+
+def masks(instances: Path, refs: Path) -> dict[int, tuple]:
+    """Split, sentences, image and mask of every ref."""
+    found = {}
+    for split in SPLITS:
+        for record in load_records(str(instances), str(refs), split):
+            size = record['height'], record['width']
+            rle = segmentation_to_rle(record['segmentation'], *size, 'test')
+            sentences = [(s['sent_id'], s['raw'], s['kind']) for s in record['sentences']]
+            identity = record['file_name'], record['img_id'], record['ann_id'], split
+            found[record['ref_id']] = (identity, sentences, rle_to_mask(rle))
+    return found
+
+
+def test_there_and_back(refshapes, tmp_path):
+    jsonl = tmp_path / 'all.jsonl'
+    refs = read_refs(str(files(refshapes)[1]))
+    assert refcoco_to_jsonl(*files(refshapes), jsonl) == len(refs)
+    assert jsonl_to_refcoco(jsonl, tmp_path / 'back', refshapes / IMAGES) == len(refs)
+    before = masks(*files(refshapes))
+    after = masks(tmp_path / 'back/instances.json', tmp_path / 'back/refs(unc).p')
+    assert list(before) == list(after) and len(before) == len(refs)
+    for ref_id, (identity, sentences, mask) in before.items():
+        assert after[ref_id][:2] == (identity, sentences)
+        np.testing.assert_array_equal(after[ref_id][2], mask)
+    forms = {
+        type(line['mask']).__name__ + str(type(dict(line['mask']).get('counts')).__name__)
+        if isinstance(line['mask'], dict)
+        else 'list'
+        for line in map(json.loads, jsonl.read_text().splitlines())
+    }
+    assert forms == {'list', 'dictlist', 'dictstr'}
+
+
+def test_the_datasets_give_the_same_samples(refshapes, tmp_path, pipeline):
+    jsonl = tmp_path / 'val.jsonl'
+    refcoco_to_jsonl(*files(refshapes), jsonl, ['val'])
+    common = dict(test_mode=True, split='val', pipeline=pipeline, dataset_name='x')
+    own = DATASETS.build(
+        dict(
+            common,
+            type='JsonLinesReferringDataset',
+            data_root=str(tmp_path),
+            ann_file='val.jsonl',
+            data_prefix=dict(img_path=str(refshapes / IMAGES)),
+        )
+    )
+    original = DATASETS.build(
+        dict(
+            common,
+            type='ReferringDataset',
+            data_root=str(refshapes),
+            ann_file='refshapes/instances.json',
+            refs_file='refshapes/refs(unc).p',
+            data_prefix=dict(img_path=IMAGES),
+        )
+    )
+    assert len(own) == len(original) > 6
+    for one, other in zip(own, original, strict=True):
+        a, b = one['data_samples'], other['data_samples']
+        for key in ('expression', 'ref_id', 'sent_id', 'kind', 'split', 'gt_rle', 'img_path'):
+            assert a.get(key) == b.get(key), key
+        assert (one['inputs'] == other['inputs']).all()
+        assert (a.gt_sem_seg.data == b.gt_sem_seg.data).all()
+        assert (a.input_ids == b.input_ids).all()
+
+
+def test_jsonl_with_pngs_and_without_ids(tmp_path):
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1:4, 2:7] = 1
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
+    Image.new('RGB', (8, 6)).save(tmp_path / 'b.png')
+    Image.fromarray(mask * 255).save(tmp_path / 'm.png')
+    lines = [
+        dict(image='a.png', expression='A cup ', mask='m.png', category='cup'),
+        dict(image='b.png', expressions=['x', 'y'], mask=[[0, 0, 4, 0, 4, 4, 0, 4]], image_id=5),
+        dict(image='a.png', expression='again', mask='m.png', category='cup', ann_id=1),
+    ]
+    (tmp_path / 'own.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+    assert jsonl_to_refcoco(tmp_path / 'own.jsonl', tmp_path / 'out', split='train') == 3
+    instances, refs = tmp_path / 'out/instances.json', tmp_path / 'out/refs(unc).p'
+    records = load_records(str(instances), str(refs), 'train')
+    assert [record['img_id'] for record in records] == [6, 5, 6]
+    assert [record['ann_id'] for record in records] == [1, 2, 1]
+    rle = segmentation_to_rle(records[0]['segmentation'], 6, 8, 'test')
+    np.testing.assert_array_equal(rle_to_mask(rle), mask)
+    content = json.loads(instances.read_text())
+    assert [category['name'] for category in content['categories']] == ['cup', 'object']
+    assert [len(content[key]) for key in ('images', 'annotations')] == [2, 2]
+    first = content['annotations'][0]
+    assert (first['area'], first['bbox']) == (15.0, [2.0, 1.0, 5.0, 3.0])
+    ref = read_refs(str(refs))[0]
+    assert ref['sentences'] == [
+        dict(raw='A cup ', sent='a cup', sent_id=0, tokens=['a', 'cup']),
+    ]
+    assert ref['file_name'] == 'a_1.png' and ref['sent_ids'] == [0]
+
+
+@pytest.mark.parametrize(
+    ('lines', 'split', 'message'),
+    [
+        ([dict(mask=None)], 'train', 'which RefCOCO files cannot say'),
+        ([dict()], None, 'give --split'),
+        ([dict(split='val')], 'train', 'leave --split away'),
+        ([dict(image='absent.png')], 'train', 'cannot be read'),
+        ([dict(image='../a.png')], 'train', 'leads out of'),
+        ([dict(ann_id=1), dict(ann_id=1, mask=[0, 0, 2, 0, 2, 2])], 'train', 'its own ann_id'),
+        ([dict(image_id=1), dict(image_id=1, image='b.png')], 'train', 'its own image_id'),
+    ],
+)
+def test_what_refcoco_cannot_hold(tmp_path, lines, split, message):
+    (tmp_path / 'in').mkdir()
+    for name in ('a.png', 'b.png'):
+        Image.new('RGB', (8, 6)).save(tmp_path / 'in' / name)
+    whole = dict(image='a.png', expression='x', mask=[0, 0, 4, 0, 4, 4])
+    text = '\n'.join(json.dumps({**whole, **line}) for line in lines)
+    (tmp_path / 'in' / 'own.jsonl').write_text(text)
+    with pytest.raises(DataError, match=message):
+        jsonl_to_refcoco(tmp_path / 'in' / 'own.jsonl', tmp_path / 'out', split=split)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_nothing_is_overwritten(refshapes, tmp_path):
+    jsonl = tmp_path / 'all.jsonl'
+    jsonl.write_text('mine')
+    with pytest.raises(DataError, match='is not overwritten'):
+        refcoco_to_jsonl(*files(refshapes), jsonl)
+    assert jsonl.read_text() == 'mine'
+    with pytest.raises(DataError, match='is not overwritten'):
+        jsonl_to_refcoco(jsonl, refshapes / 'refshapes')
+
+
+@pytest.fixture
+def coco(tmp_path, instances) -> Path:
+    """The tiny instances file of the conftest; annotation 12 has two overlapping squares."""
+    for annotation in instances['annotations']:
+        annotation['category_id'] = 1
+    path = tmp_path / 'coco.json'
+    path.write_text(json.dumps(instances))
+    return path
+
+
+def test_coco_with_sentences(coco, tmp_path, instances):
+    sentences = [
+        dict(ann_id=11, expression='the left one', split='val', kind='place'),
+        dict(ann_id=[11, 12], expressions=['all squares', 'everything']),
+        dict(ann_id=[21, 22], expression='both boxes'),
+    ]
+    (tmp_path / 'said.jsonl').write_text('\n'.join(map(json.dumps, sentences)))
+    assert coco_to_jsonl(coco, tmp_path / 'said.jsonl', tmp_path / 'out.jsonl', 'train') == 3
+    records = read_jsonl(str(tmp_path / 'out.jsonl'))
+    assert [record['split'] for record in records] == ['val', 'train', 'train']
+    assert records[0]['sentences'] == [dict(raw='the left one', kind='place', sent_id=0)]
+    assert [s['sent_id'] for s in records[1]['sentences']] == [1, 2]
+    assert (records[0]['ann_id'], records[0]['img_id']) == (11, 1)
+    assert records[0]['category'] == 'thing'
+    parts = {a['id']: a['segmentation'] for a in instances['annotations']}
+    for record, ids in zip(records, ([11], [11, 12], [21, 22]), strict=True):
+        union = np.zeros((30, 40), np.uint8)
+        for one in ids:
+            union |= rle_to_mask(segmentation_to_rle(parts[one], 30, 40, 'test'))
+        rle = segmentation_to_rle(record['segmentation'], 30, 40, 'test')
+        np.testing.assert_array_equal(rle_to_mask(rle), union)
+
+
+def test_coco_with_csv(coco, tmp_path):
+    (tmp_path / 'said.csv').write_text(
+        'ann_id,expression,split\n11,"left, of two",train\n11 12,all squares,val\n'
+    )
+    assert coco_to_jsonl(coco, tmp_path / 'said.csv', tmp_path / 'out.jsonl') == 2
+    first, second = read_jsonl(str(tmp_path / 'out.jsonl'))
+    assert first['sentences'][0]['raw'] == 'left, of two' and first['split'] == 'train'
+    assert len(second['segmentation']) == 3 and second['split'] == 'val'
+
+
+@pytest.mark.parametrize(
+    ('sentences', 'message'),
+    [
+        ('{"ann_id": 99, "expression": "x"}', 'line 1: the COCO file has no annotation 99'),
+        ('{"ann_id": [11, 21], "expression": "x"}', 'on different images'),
+        ('{"ann_id": [], "expression": "x"}', 'must be a whole number'),
+        ('{"ann_id": 11}', 'give "expression"'),
+        ('\n{"ann_id"', 'line 2: not valid JSON'),
+    ],
+)
+def test_sentences_that_do_not_fit(coco, tmp_path, sentences, message):
+    (tmp_path / 'said.jsonl').write_text(sentences)
+    with pytest.raises(DataError, match=message):
+        coco_to_jsonl(coco, tmp_path / 'said.jsonl', tmp_path / 'out.jsonl')
+    assert not (tmp_path / 'out.jsonl').exists()
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('id,text\n1,x\n', 'must name the columns ann_id and expression'),
+        ('ann_id,expression\nx,y\n', 'line 2: ann_id'),
+    ],
+)
+def test_csv_that_does_not_fit(coco, tmp_path, text, message):
+    (tmp_path / 'said.csv').write_text(text)
+    with pytest.raises(DataError, match=message):
+        coco_to_jsonl(coco, tmp_path / 'said.csv', tmp_path / 'out.jsonl')
+
+
+def test_files_that_are_no_coco(tmp_path):
+    (tmp_path / 'said.jsonl').write_text('{"ann_id": 1, "expression": "x"}')
+    for content, message in (('[]', 'not a COCO instances file'), ('{"images', 'breaks off')):
+        (tmp_path / 'coco.json').write_text(content)
+        with pytest.raises(DataError, match=message):
+            coco_to_jsonl(tmp_path / 'coco.json', tmp_path / 'said.jsonl', tmp_path / 'o.jsonl')
+
+
+def load_tool(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    spec = importlib.util.spec_from_file_location(f'{name}_tool', TOOLS / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules.pop('_conversion', None)
+    return module.main
+
+
+def test_the_tools(refshapes, coco, tmp_path, monkeypatch, capsys):
+    jsonl, out = str(tmp_path / 'val.jsonl'), str(tmp_path / 'out')
+    instances, refs = map(str, files(refshapes))
+    to_jsonl = load_tool('refcoco2jsonl', monkeypatch)
+    assert to_jsonl([instances, refs, jsonl, '--splits', 'val', '--image-prefix', IMAGES]) == 0
+    assert read_jsonl(jsonl)[0]['file_name'].startswith(f'{IMAGES}/COCO_train2014_')
+    assert 'lines written' in capsys.readouterr().out
+    back = load_tool('jsonl2refcoco', monkeypatch)
+    assert back([jsonl, out, '--images', str(refshapes)]) == 0
+    assert {ref['split'] for ref in read_refs(f'{out}/refs(unc).p')} == {'val'}
+    assert back([jsonl, out]) == 1
+    assert 'error: ' in capsys.readouterr().err
+    (tmp_path / 'said.csv').write_text('ann_id,expression\n11,left\n')
+    from_coco = load_tool('coco2jsonl', monkeypatch)
+    own = str(tmp_path / 'own.jsonl')
+    arguments = [str(coco), str(tmp_path / 'said.csv'), own, '--split', 'train']
+    assert from_coco([*arguments, '--image-prefix', 'photos/']) == 0
+    [record] = read_jsonl(own)
+    assert record['split'] == 'train' and record['file_name'] == 'photos/COCO_train2014_1.jpg'

@@ -1,0 +1,67 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Several splits with one model: scores, table, JSON."""
+
+import json
+
+import pytest
+from mmseg.registry import DATASETS
+
+from magnet_mm.engine.run_setup import split_evaluation
+from magnet_mm.errors import ConfigError
+
+
+@DATASETS.register_module(force=True)
+class SplitNumbers(DATASETS.get('NoisyNumbers')):
+    """Numbers with a split."""
+
+    def __init__(self, split, length=12):
+        super().__init__()
+        self.split_name = split
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+
+def test_each_split_is_evaluated_with_the_same_model(make_runner):
+    runner = make_runner('run')
+    runner.cfg.test_dataloader.dataset = dict(type='SplitNumbers', split='val', length=5)
+    results = split_evaluation.evaluate_splits(runner, ['testA', 'val_blank'])
+    assert results == {'testA': dict(oIoU=10.0), 'val_blank': dict(oIoU=20.0)}
+    assert runner.test_dataloader.dataset.split_name == 'val_blank'
+    assert len(runner.test_dataloader.dataset) == 5
+    assert split_evaluation.evaluate_splits(runner) == {'val': dict(oIoU=30.0)}
+
+
+def test_splits_need_a_dataset_with_splits(make_runner):
+    with pytest.raises(ConfigError, match='NoisyNumbers'):
+        split_evaluation.evaluate_splits(make_runner('run'), ['val'])
+    assert list(split_evaluation.evaluate_splits(make_runner('again'))) == ['test']
+
+
+def test_control_of_the_config_gives_way_to_the_split():
+    dataset = dict(type='SplitNumbers', split='val', expressions='blank')
+    datasets = split_evaluation.build_split_datasets(dataset, ['testA'])
+    assert datasets['testA'].split_name == 'testA'
+
+
+def test_results_of_every_metric_get_the_folder():
+    evaluator = [dict(type='A'), dict(type='B')]
+    split_evaluation.write_results_to(evaluator, 'out/val')
+    assert [metric['output_dir'] for metric in evaluator] == ['out/val', 'out/val']
+
+
+def test_report(tmp_path, capsys):
+    results = {
+        'val': {'oIoU': 61.234, 'P@0.5': 70.0, 'oIoU/place': 50.5},
+        'testA': {'oIoU': 1.0, 'P@0.5': 2.0},
+    }
+    split_evaluation.report(results, str(tmp_path / 'new/results.json'))
+    table = capsys.readouterr().out
+    rows = [line.replace('│', ' ').split() for line in table.splitlines()]
+    assert ['val', '61.23', '70.00', '50.50'] in rows
+    assert ['testA', '1.00', '2.00', '-'] in rows
+    assert json.loads((tmp_path / 'new/results.json').read_text()) == {
+        'val': {'oIoU': 61.234, 'P@0.5': 70.0, 'by_kind': {'place': {'oIoU': 50.5}}},
+        'testA': {'oIoU': 1.0, 'P@0.5': 2.0},
+    }

@@ -1,0 +1,33 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Measures speed: what a model reaches of the machine, and where its time goes."""
+
+from benchmarks.agreement import measure_agreement
+from benchmarks.data import measure_data, measure_start_up
+from benchmarks.evaluation import measure_evaluation
+from benchmarks.machine import describe_machine, matmul_peak
+from benchmarks.memory import measure_memory
+from benchmarks.model import Workload, measure_forward, measure_train
+from benchmarks.operations import count_operations
+from benchmarks.parts import time_parts
+from benchmarks.scaling import CLUSTERS, estimate, measure_ddp
+from benchmarks.timing import interleave, summarise
+
+__all__ = [
+    'CLUSTERS',
+    'Workload',
+    'count_operations',
+    'describe_machine',
+    'estimate',
+    'interleave',
+    'matmul_peak',
+    'measure_agreement',
+    'measure_data',
+    'measure_ddp',
+    'measure_evaluation',
+    'measure_forward',
+    'measure_memory',
+    'measure_start_up',
+    'measure_train',
+    'summarise',
+    'time_parts',
+]
