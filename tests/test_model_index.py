@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""The model zoo page and the metafiles say the same, about configs that exist."""
+"""The pages of the methods and the metafiles say the same, about configs that exist."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages() -> str:
+    return '\n'.join(path.read_text() for path in sorted(ROOT.glob('docs/methods/*.md')))
 
 
 def models():
@@ -40,9 +44,9 @@ def test_configs_exist_and_every_published_config_is_listed():
 
 
 def test_page_and_metafiles_agree():
-    """Rows of the page: | data set | split | `config` | oIoU, mIoU or both | measured ... |."""
+    """Rows of the pages: | data set | split | `config` | oIoU, mIoU or both | measured ... |."""
     page = {}
-    for line in (ROOT / 'docs' / 'model_zoo.md').read_text().splitlines():
+    for line in pages().splitlines():
         row = re.match(r'\| (.+?) \| (val|test\w?) \| `(.+?)` \|(.+)\|$', line)
         if row:
             cells = [cell.strip() for cell in row[4].split('|')]
@@ -63,11 +67,10 @@ def test_page_and_metafiles_agree():
 
 
 def test_precisions_agree():
-    """Rows of the page: | `config` | P@0.5/0.6/0.7/0.8/0.9 |."""
-    text = (ROOT / 'docs' / 'model_zoo.md').read_text()
+    """Rows of the pages: | `config` | P@0.5/0.6/0.7/0.8/0.9 |."""
     page = {
         name: [float(value) for value in values.split('/')]
-        for name, values in re.findall(r'^\| `(\S+)` \| ([\d./]+) \|$', text, re.MULTILINE)
+        for name, values in re.findall(r'^\| `(\S+)` \| ([\d./]+) \|$', pages(), re.MULTILINE)
     }
     metafiles = {}
     for model in models():

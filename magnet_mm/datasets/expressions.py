@@ -27,7 +27,8 @@ def draw_sentence(count: int, seed: int, visit: int, item: int) -> int:
     Returns:
         int: 0 <= position < count.
 
-    Source: data.md, "Protocol": drawn at every visit; the generator is our choice.
+    Source: docs/train_and_evaluate.md, "The protocol": drawn at every visit; the
+    generator is our choice.
     """
     return int(np.random.default_rng((seed, visit, item)).integers(count))
 

@@ -29,7 +29,7 @@ class MixedReferringDataset(ConcatDataset):
     Raises:
         ConfigError: No dataset, a dataset is not a config, or one is in test mode.
 
-    Source: data.md, last line of "Protocol".
+    Source: docs/train_and_evaluate.md, "The protocol".
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class ReferringDataset(BaseDataset):
             entry of `exclude` with other keys.
         DataError: See `refer_annotations.load_records`; on access, an image cannot be read.
 
-    Source: data.md (file format and protocol).
+    Source: docs/data.md (files) and docs/train_and_evaluate.md (protocol).
     """
 
     METAINFO = dict(

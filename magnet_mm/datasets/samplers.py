@@ -44,7 +44,7 @@ class VisitSampler(DefaultSampler):
     mmengine seeds data-loading workers without the epoch; with this sampler what an item draws
     is a function of (seed, visit, item) alone, whatever the number of workers.
 
-    Source: data.md, "Protocol": a sentence is drawn at every visit.
+    Source: docs/train_and_evaluate.md, "The protocol": a sentence is drawn at every visit.
     """
 
     def __iter__(self) -> Iterator[VisitIndex]:

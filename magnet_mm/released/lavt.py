@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Key map of released LAVT checkpoints, in the ``lavt_one`` layout (methods 1.1).
+"""Key map of released LAVT checkpoints, in the ``lavt_one`` layout (docs/methods/lavt.md).
 
 The older layout keeps the BERT beside the model; :mod:`magnet_mm.released.published` puts it
 under ``text_encoder.`` first.

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Key map of the released MagNet checkpoint (methods 3.1b)."""
+"""Key map of the released MagNet checkpoint (docs/methods/magnet.md)."""
 
 from magnet_mm.released.key_map import PWAM_PARTS, KeyMap, bert_rules, swin_rules
 

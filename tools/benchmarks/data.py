@@ -20,7 +20,7 @@ from benchmarks.machine import peak_memory
 from benchmarks.model import Workload
 from magnet_mm.datasets import ReferringDataset
 
-# RefCOCO (unc): 142,210 sentences of 50,000 objects on 19,994 images [data.md].
+# RefCOCO (unc): 142,210 sentences of 50,000 objects on 19,994 images [docs/data.md].
 SENTENCES, OBJECTS, IMAGES = 142_210, 50_000, 19_994
 WORDS = ('man', 'left', 'red', 'shirt', 'second', 'dog')
 

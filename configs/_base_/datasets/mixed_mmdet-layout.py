@@ -4,7 +4,7 @@
 _base_ = './mixed.py'
 
 data_root = '{{$REFER_ROOT:data/coco}}'
-coco_layout = dict(data_root=data_root, data_prefix=dict(img_path='train2014'))  # [data.md]
+coco_layout = dict(data_root=data_root, data_prefix=dict(img_path='train2014'))  # [docs/data.md]
 
 train_dataloader = dict(
     dataset=dict(

@@ -7,7 +7,7 @@ Environment: REFER_ROOT moves the data, BERT_PATH names a local copy of bert-bas
 
 dataset_type = 'ReferringDataset'
 data_root = '{{$REFER_ROOT:data/refer}}'
-test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [data.md]
+test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [docs/data.md]
 
 # Identical for training and testing: no augmentation [P MagNet supp.; C LAVT]. No flips: they break
 # "left" and "right". The mask is resized too: IoU is measured at input resolution [C LAVT, MagNet].
@@ -32,7 +32,7 @@ train_dataloader = dict(
     num_workers=4,  # our choice, as mmseg
     persistent_workers=True,  # our choice, as mmseg
     drop_last=True,  # our choice: no small last batch
-    sampler=dict(type='VisitSampler', shuffle=True),  # a new sentence at every visit [data.md]
+    sampler=dict(type='VisitSampler', shuffle=True),  # a new sentence at every visit
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -7,7 +7,7 @@ For mmdetection's layout (`data/coco`) inherit from `refcocog-google_mmdet-layou
 
 _base_ = './refcoco.py'
 
-test_splits = ['val']  # splits of the refs file that can be scored [data.md]
+test_splits = ['val']  # splits of the refs file that can be scored [docs/data.md]
 benchmark = dict(
     ann_file='refcocog/instances.json',
     refs_file='refcocog/refs(google).p',

@@ -6,7 +6,7 @@ For mmdetection's layout (`data/coco`) inherit from `refcocog-umd_mmdet-layout.p
 
 _base_ = './refcoco.py'
 
-test_splits = ['val', 'test']  # splits of the refs file that can be scored [data.md]
+test_splits = ['val', 'test']  # splits of the refs file that can be scored [docs/data.md]
 benchmark = dict(
     ann_file='refcocog/instances.json',
     refs_file='refcocog/refs(umd).p',

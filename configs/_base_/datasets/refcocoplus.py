@@ -6,7 +6,7 @@ For mmdetection's layout (`data/coco`) inherit from `refcocoplus_mmdet-layout.py
 
 _base_ = './refcoco.py'
 
-test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [data.md]
+test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [docs/data.md]
 benchmark = dict(
     ann_file='refcoco+/instances.json',
     refs_file='refcoco+/refs(unc).p',

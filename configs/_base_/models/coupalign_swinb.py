@@ -1,6 +1,6 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # CoupAlign (NeurIPS 2022), model only. [P] paper or supplement; everything else is our choice: no
-# code was released and the formulas of the paper were not readable (docs/model_zoo.md).
+# code was released and the formulas of the paper were not readable (docs/methods/coupalign.md).
 _base_ = ['../encoders/swinb_bertbase.py', '../plugins/pixel_contrast.py']
 
 model = dict(

@@ -12,7 +12,7 @@ model = dict(
         fusion=dict(
             type='MagNetFusion',
             pool_sizes=(1, 2, 3, 6),  # CAM [P supp. sec. 3]
-            text_mask='binary',  # 'additive' repeats the released network (docs/fidelity.md)
+            text_mask='binary',  # 'additive' repeats the released network (docs/methods/magnet.md)
         ),
     ),
     decode_head=dict(

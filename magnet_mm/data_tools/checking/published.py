@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Image folder of each layout, relative to the data root (data.md).
+#: Image folder of each layout, relative to the data root (docs/data.md).
 LAYOUTS = {
     'refer': 'images/mscoco/images/train2014',
     'mmdetection': 'train2014',
@@ -42,7 +42,7 @@ class SplitCounts(NamedTuple):
     expressions: int | None = None
 
 
-#: Published counts by (dataset, split by), from data.md. gRefCOCO has none: its releases differ.
+#: Published counts by (dataset, split by): docs/data.md. gRefCOCO has none: its releases differ.
 PUBLISHED = {
     ('refcoco', 'unc'): {
         'train': SplitCounts(42404, 16994, 120624),

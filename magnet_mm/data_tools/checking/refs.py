@@ -96,7 +96,7 @@ def check_refs(
 
 
 def expected_counts(folder: DatasetFolder, division: str) -> dict[str, SplitCounts] | None:
-    """The counts of data.md, or those that the RefShapes generator wrote beside its files."""
+    """The counts of docs/data.md, or those that the RefShapes generator wrote beside its files."""
     if folder.name != 'refshapes':
         return PUBLISHED.get((folder.name, division))
     try:

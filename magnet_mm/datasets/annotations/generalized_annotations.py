@@ -32,7 +32,7 @@ def read_grefs(refs_file: str) -> list[dict]:
         DataError: The file cannot be read, is no list of refs, or a ref lacks a field, has no
             sentence, contradicts itself about having no target, or repeats a `ref_id`.
 
-    Source: data.md; `ann_id` [-1] for no target also in the released ReLA code.
+    Source: docs/data.md; `ann_id` [-1] for no target also in the released ReLA code.
     """
     refs = load_plain_pickle(refs_file) if refs_file.endswith('.p') else _read_json(refs_file)
     if not isinstance(refs, list) or not refs:

@@ -85,7 +85,7 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
         DataError: The form is wrong, polygons lie outside the image, are absurdly long, or an RLE
             does not describe height x width pixels.
 
-    Source: union of overlapping parts, data.md (released LAVT and MagNet make overlaps
+    Source: union of overlapping parts, docs/data.md (released LAVT and MagNet make overlaps
     background).
     """
     check_segmentation(segmentation, where)

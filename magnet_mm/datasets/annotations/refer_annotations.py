@@ -34,7 +34,7 @@ def read_refs(refs_file: str) -> list[dict]:
         DataError: The file cannot be read, is no list of refs, or a ref lacks a field, has no
             sentence, or repeats a `ref_id` or, within the ref, a `sent_id`.
 
-    Source: data.md. Several refs may share one `ann_id`, so `ref_id` is the key.
+    Source: docs/data.md. Several refs may share one `ann_id`, so `ref_id` is the key.
     """
     refs = load_plain_pickle(refs_file)
     if not isinstance(refs, list) or not refs:

@@ -43,7 +43,7 @@ class PackReferringInputs(BaseTransform):
     Args:
         meta_keys (tuple[str, ...]): Keys that become metainfo where present.
 
-    Source: design.md, last line of the first section.
+    Source: our choice.
     """
 
     def __init__(self, meta_keys: tuple[str, ...] = META_KEYS) -> None:

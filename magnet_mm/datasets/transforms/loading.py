@@ -45,7 +45,7 @@ class LoadReferringImage(BaseTransform):
             :data:`magnet_mm.datasets.image_files.FORMATS`, too large, of another size than
             annotated, or outside `image_root`.
 
-    Source: data.md (Pillow as LAVT and MagNet); the checks are our choice.
+    Source: docs/train_and_evaluate.md, "The protocol" (Pillow); the checks are our choice.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class LoadReferringMask(BaseTransform):
         DataError: The image on disk has another size than the annotation file says, or the
             segmentation does not fit the image.
 
-    Source: data.md (union of polygon parts).
+    Source: docs/data.md (union of polygon parts).
     """
 
     def transform(self, results: dict) -> dict:

@@ -146,7 +146,7 @@ class TokenizeExpression(BaseTransform):
         ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
         DataError: The expression is no string, or holds a surrogate that is no character.
 
-    Source: data.md, "Protocol": bert-base-uncased WordPiece, 20 tokens.
+    Source: docs/train_and_evaluate.md, "The protocol": bert-base-uncased WordPiece, 20 tokens.
     """
 
     def __init__(self, tokenizer: str, max_tokens: int = 20) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Cross-modal alignment loss of MagNet (CAL; CVPR 2024, sec. 3.4; methods 3.4)."""
+"""Cross-modal alignment loss of MagNet (CAL; CVPR 2024, sec. 3.4; docs/methods/magnet.md)."""
 
 from __future__ import annotations
 

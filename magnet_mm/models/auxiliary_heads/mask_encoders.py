@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Mask encoders of Mask Grounding: one token ``C`` that says which object is meant.
 
-The paper calls its encoder light; what it reads is not established (methods 3.3).
+The paper calls its encoder light; what it reads is not established (docs/methods/magnet.md).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Mask Grounding (MagNet, CVPR 2024, sec. 3.2, supplement sec. 5; methods 3.3).
+"""Mask Grounding (MagNet, CVPR 2024, sec. 3.2, supplement sec. 5; docs/methods/magnet.md).
 
 The model must recover masked words from the sentence, the image and the object's mask:
 ``loss = CE(word, Predictor([O; P; C]))`` with words ``O``, image tokens ``P`` and one mask token

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""CoupAlign's auxiliary loss: foreground against background pixels (NeurIPS 2022; methods 2.5)."""
+"""CoupAlign's auxiliary loss: foreground against background pixels (docs/methods/coupalign.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""CoupAlign's head: mask generator, pixel decoder, sentence-mask alignment (methods 2.3, 2.4)."""
+"""CoupAlign's head: mask generator, pixel decoder, sentence-mask alignment.
+
+Source: docs/methods/coupalign.md.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""LAVT's light decoder (LAVT, CVPR 2022, sec. 3.4; methods 1.1)."""
+"""LAVT's light decoder (LAVT, CVPR 2022, sec. 3.4; docs/methods/lavt.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""CoupAlign's mask generator: learnable queries look at the coarsest fused map (methods 2.3)."""
+"""CoupAlign's mask generator: queries look at the last fused map (docs/methods/coupalign.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""MagNet's head: Mask2Former's masked-attention decoder with a single query (methods 3.1)."""
+"""MagNet's head: Mask2Former's decoder with a single query (docs/methods/magnet.md, "Decoder")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from magnet_mm.structures import CrossModalFeatures
 class OneQueryMask2FormerHead(BaseModule):
     """One learned query becomes the mask of the referred object.
 
-    Composed of mmdet's pixel decoder and transformer decoder (design.md); the class head of
+    Composed of mmdet's pixel decoder and transformer decoder; the class head of
     Mask2Former is left out, because with one query the released softmax over queries is always 1.
 
     Args:

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Sentence-mask alignment of CoupAlign (SMA; NeurIPS 2022, sec. 3.3; methods 2.4).
+"""Sentence-mask alignment of CoupAlign (SMA; NeurIPS 2022, sec. 3.3; docs/methods/coupalign.md).
 
 Established is the order: the sentence weights the ``N`` mask embeddings, and the weighted mask
 signals are projected back to the pixels. Two readings of it, as two modules; the weights are

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""LAVT's top-down decoder, and what the heads built on it share (methods 1.1, 2.4)."""
+"""LAVT's top-down decoder, and what the heads built on it share (docs/methods/lavt.md)."""
 
 from __future__ import annotations
 

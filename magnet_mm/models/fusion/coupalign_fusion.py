@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""CoupAlign's stage: word-pixel alignment with a gated residual each way (methods 2.2)."""
+"""CoupAlign's stage: word-pixel alignment, gated residuals (docs/methods/coupalign.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CoupAlignFusion(BaseModule):
 
     ``F, G = WPA(V, L)``, ``V' = V + gate(F) * F``, ``L' = m (L + gate(G) * G)``; the heads see
     ``LayerNorm(F)``. Not specified by the paper: gates, norms and the parallel update are our
-    choice (methods 2.2).
+    choice (docs/methods/coupalign.md).
 
     Args:
         visual_channels: ``C_i``, filled in by the encoder.

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""MagNet's stage: image PWAM with CAM, and text PWAM (CVPR 2024; methods 3.1b)."""
+"""MagNet's stage: image PWAM with CAM, and text PWAM (CVPR 2024; docs/methods/magnet.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""MagNet's text branch: every word gathers the pixels it speaks of (released code, methods 3.1)."""
+"""MagNet's text branch: every word gathers the pixels it speaks of (docs/methods/magnet.md)."""
 
 from __future__ import annotations
 

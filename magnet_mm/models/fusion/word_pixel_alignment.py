@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Word-pixel alignment of CoupAlign (WPA; NeurIPS 2022, sec. 3.2; methods 2.2).
+"""Word-pixel alignment of CoupAlign (WPA; NeurIPS 2022, sec. 3.2; docs/methods/coupalign.md).
 
 The paper establishes that the alignment runs in both directions at every encoder stage; its exact
 formulas were not readable. What stands here is our choice: LAVT's PWAM, whose pixel-word affinity

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Dice loss averaged over the classes (LAVT's README; methods 1.2)."""
+"""Dice loss averaged over the classes (LAVT's README; docs/methods/lavt.md)."""
 
 from __future__ import annotations
 

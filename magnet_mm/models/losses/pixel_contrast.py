@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Contrast of foreground pixels with background pixels (MagNet's CAL; methods 3.4).
+"""Contrast of foreground pixels with background pixels (MagNet's CAL; docs/methods/magnet.md).
 
 For an image with foreground ``P``, background ``N`` and unit-length pixel embeddings ``I``:
 
@@ -7,7 +7,7 @@ For an image with foreground ``P``, background ``N`` and unit-length pixel embed
   with the prototype ``c = normalize(mean_P I)``,
 - ``P2T``: the same with the sentence ``s`` as partner: ``I_i.s`` and ``I_k.s``.
 
-The paper's formulas were not readable; this prototype form is our choice (methods 3.4). Images
+The paper's formulas were not readable; this prototype form is our choice. Images
 without foreground or background add 0. Both are computed in float32, under autocast too.
 """
 

@@ -178,7 +178,7 @@ class ReferringSegmentor(EncoderDecoder):
         """Threshold logits ``[B, C, H, W]`` where they are, at input resolution.
 
         mmseg resizes to the original size first; the published RIS numbers are measured at input
-        resolution (data.md). One channel: logit > 0; two channels: argmax.
+        resolution (docs/train_and_evaluate.md). One channel: logit > 0; two channels: argmax.
         """
         if seg_logits.shape[1] == 1:
             masks = seg_logits > 0

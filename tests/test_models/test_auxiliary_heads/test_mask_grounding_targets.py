@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Which words Mask Grounding asks for and hides (methods 3.3), on hand-made sentences."""
+"""Which words Mask Grounding asks for and hides (docs/methods/magnet.md), by hand."""
 
 import pytest
 import torch

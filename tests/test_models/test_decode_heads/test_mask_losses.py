@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""The losses that the shipped configs give the heads, against their definitions (methods 3.5, 1.2).
+"""The losses that the shipped configs give the heads, against their definitions.
 
 They come from libraries; what is tested is that their options mean what the configs want.
 """

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""P2P and P2T against their formulas (methods 3.4), pixel by pixel in float64."""
+"""P2P and P2T against their formulas (docs/methods/magnet.md), pixel by pixel in float64."""
 
 import math
 

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""LAVT's parameter groups (methods 1.2): what the optimiser holds, and with which decay."""
+"""LAVT's parameter groups (docs/methods/lavt.md): what is optimised, with which decay."""
 
 from pathlib import Path
 
