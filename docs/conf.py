@@ -20,7 +20,6 @@ extensions = [
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
     'reference_pages',  # docs/_ext: the generated part of the reference
-    'page_list',  # docs/_ext: fits the index to the pages that are there
 ]
 exclude_patterns = ['_build', 'ablations', 'examples']
 

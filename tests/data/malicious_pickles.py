@@ -25,8 +25,17 @@ import numpy as np
 import torch
 
 EXTENSION = 0x70  # any code that nobody registered
-# bombs that are plain values: they load, and only do harm where they are walked through
-PLAIN = ('lists nested 200,000 deep', 'tuples nested 200,000 deep', 'billion laughs')
+# bombs that are plain values to an unpickler that reserves nothing on the word of a file: they
+# load, and only do harm where they are walked through
+PLAIN = (
+    'lists nested 200,000 deep',
+    'tuples nested 200,000 deep',
+    'billion laughs',
+    'memo index of 4 billion, LONG_BINPUT',
+    'memo index of 4 billion, PUT',
+    'memo index of 10^30, PUT',
+    'FRAME of 2^62 bytes',
+)
 
 
 class Reduce:

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from magnet_mm.datasets.annotations import refer_pickle
-from magnet_mm.datasets.annotations.pickle_opcodes import find_forbidden_opcode
 from magnet_mm.datasets.annotations.refer_annotations import read_refs
 from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
 from magnet_mm.errors import DataError
@@ -71,7 +69,7 @@ def test_malicious_pickles_are_refused_and_run_nothing(tmp_path, name, cached_ex
     marker = tmp_path / 'ran'
     data = MALICIOUS.running(marker)[name]
     path = _write(tmp_path, data)
-    with pytest.raises(DataError, match='the pickle holds the opcode .*nothing of it was run') as e:
+    with pytest.raises(DataError, match='the pickle holds the .*nothing of it was run') as e:
         load_plain_pickle(path)
     assert str(e.value).startswith(path)
     with pytest.raises(DataError, match='expected a non-empty list|the pickle holds'):
@@ -79,18 +77,6 @@ def test_malicious_pickles_are_refused_and_run_nothing(tmp_path, name, cached_ex
     assert not marker.exists()
     pickle.loads(data)  # the payload does work where globals are resolved
     assert marker.exists()
-
-
-def test_the_unpickler_alone_refuses_globals_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(refer_pickle, 'find_forbidden_opcode', lambda data: None)
-    marker = tmp_path / 'ran'
-    for name in ('os.system, protocol 0', 'exec', 'INST', 'OBJ', 'NEWOBJ', 'numpy object array'):
-        path = _write(tmp_path, MALICIOUS.running(marker)[name])
-        with pytest.raises(DataError, match='the pickle holds the Python object'):
-            load_plain_pickle(path)
-    with pytest.raises(DataError, match='the pickle holds a persistent id'):
-        load_plain_pickle(_write(tmp_path, b'Pevil\n.'))
-    assert not marker.exists()
 
 
 @pytest.fixture
@@ -106,7 +92,9 @@ def little_memory():
 @pytest.mark.parametrize('name', list(BOMBS))
 def test_pickle_bombs_are_refused(tmp_path, name, little_memory):
     path = _write(tmp_path, BOMBS[name])
-    if name not in MALICIOUS.PLAIN:  # the others are plain values; they only cannot be refs
+    if name in MALICIOUS.PLAIN:
+        load_plain_pickle(path)  # in little memory
+    else:
         with pytest.raises(DataError) as caught:
             load_plain_pickle(path)
         assert str(caught.value).startswith(path) and len(str(caught.value)) < 1000
@@ -126,8 +114,6 @@ def test_refs_that_share_their_sentences(tmp_path, refs):
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: b'\x80\x02](' + tail))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_bytes_are_plain_or_refused(tmp_path, data):
-    forbidden = find_forbidden_opcode(data)
-    assert forbidden is None or forbidden.startswith('the opcode ')
     try:
         load_plain_pickle(_write(tmp_path, data))
     except DataError as error:
@@ -149,12 +135,12 @@ def test_any_plain_value_is_read_again(tmp_path, value, protocol):
 
 @pytest.mark.parametrize('value', [{1, 2}, b'bytes', bytearray(b'x'), complex(1, 2)])
 def test_other_globals_are_refused_even_if_harmless(tmp_path, value):
-    with pytest.raises(DataError, match='the pickle holds the opcode'):
+    with pytest.raises(DataError, match='the pickle holds the (opcode|Python object)'):
         load_plain_pickle(_write(tmp_path, pickle.dumps([value], 2)))
 
 
 def test_persistent_id_is_refused(tmp_path):
-    with pytest.raises(DataError, match='the opcode PERSID'):
+    with pytest.raises(DataError, match='the pickle holds a persistent id'):
         load_plain_pickle(_write(tmp_path, b'Pevil\n.'))
 
 
