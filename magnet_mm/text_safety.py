@@ -16,7 +16,7 @@ SHOWN_CHARACTERS = 300
 
 
 def printable(text: Any, limit: int | None = None) -> str:
-    """The text on one line, with control and invisible formatting characters made visible.
+    """Return the text on one line, with control and invisible formatting characters made visible.
 
     Args:
         text: Shown as ``str(text)``. Runs of whitespace become one space; characters of Unicode's
@@ -33,7 +33,7 @@ def printable(text: Any, limit: int | None = None) -> str:
 
 
 def printable_message(message: Any) -> str:
-    """An error message with its line breaks kept and all else as :func:`printable` shows it.
+    """Return an error message with its line breaks kept and all else as :func:`printable` shows it.
 
     The exceptions of :mod:`magnet_mm.errors` pass their messages through it, so whatever part of
     a message came out of a file cannot reach the terminal as it was.
@@ -42,7 +42,7 @@ def printable_message(message: Any) -> str:
 
 
 def _visible(line: str) -> str:
-    """The line with every character of category C, Zl or Zp replaced; most lines have none."""
+    """Replace every character of category C, Zl or Zp; most lines have none."""
     if line.isprintable():
         return line
     return ''.join(map(_visible_character, line))

@@ -25,7 +25,7 @@ TOLERANCE = 1e-3  # of a logit
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description='Export a referring segmentation model.')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', type=Path, help='checkpoint file')

@@ -100,7 +100,7 @@ def components_page() -> str:
 
 
 def config_files_by_type() -> dict[str, list[str]]:
-    """The config files in which ``type='<name>'`` is written, by name."""
+    """Return the config files in which ``type='<name>'`` is written, by name."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / 'configs').rglob('*.py')):
         text = path.read_text(encoding='utf-8')
@@ -110,7 +110,7 @@ def config_files_by_type() -> dict[str, list[str]]:
 
 
 def configs_page() -> str:
-    """A table of the leaf configs and their base files, and the first comment of each."""
+    """Return a table of the leaf configs and their base files, and the first comment of each."""
     lines = ['# Shipped configs', '', 'Generated from `configs/`.', '']
     for path in sorted((ROOT / 'configs').glob('*.py')):
         text = path.read_text(encoding='utf-8')

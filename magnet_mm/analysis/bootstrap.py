@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 
 def item_sums(items: Sequence[Item]) -> np.ndarray:
-    """What scores are made of, float [N, 4 + 5]: intersection, union, IoU, 1, IoU >= X."""
+    """Return what scores are made of, float [N, 4 + 5]: intersection, union, IoU, 1, IoU >= X."""
     counts = np.array([(i['intersection'], i['union']) for i in items], dtype=np.int64)
     counts = counts.reshape(-1, 2)
     hits = [
@@ -88,7 +88,7 @@ def resampled_scores(
 
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """The central percentile interval of resampled values [R]."""
+    """Return the central percentile interval of resampled values [R]."""
     tail = 50 * (1 - confidence)
     low, high = np.percentile(values, [tail, 100 - tail])
     return float(low), float(high)

@@ -41,11 +41,11 @@ class TrainingScalars:
     last_epoch: int = 0
 
     def losses(self) -> dict[str, Curve]:
-        """The curves whose name contains ``loss``."""
+        """Return the curves whose name contains ``loss``."""
         return {name: curve for name, curve in self.train.items() if 'loss' in name}
 
     def learning_rates(self) -> dict[str, Curve]:
-        """The curves of the learning rates."""
+        """Return the curves of the learning rates."""
         return {name: curve for name, curve in self.train.items() if name.endswith('lr')}
 
 
@@ -146,7 +146,7 @@ def _replace_from_first_step(curves: dict[str, Curve], newer: dict[str, Curve]) 
 
 
 def _validation_axis(scalars: TrainingScalars) -> str:
-    """Validation is logged by epoch, unless ``log_metric_by_epoch=False``."""
+    """Tell whether validation is logged by epoch (``log_metric_by_epoch``)."""
     last_val = max((step for curve in scalars.val.values() for step in curve), default=0)
     return 'epoch' if last_val <= scalars.last_epoch else 'iteration'
 

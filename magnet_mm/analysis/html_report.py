@@ -228,7 +228,7 @@ def _comparison_charts(ious: Sequence[np.ndarray]) -> list[dict[str, Any]]:
 
 
 def _extremes(source: ItemSource, items: Sequence[Item], shown: int) -> list[dict[str, Any]]:
-    """The worst items (of equal IoU those of the largest union first) and the best."""
+    """Return the worst items (of equal IoU those of the largest union first) and the best."""
     # of equal items those with the most wrong pixels: the worst mistakes, the most difficult hits
     ordered = sorted(items, key=lambda i: (item_iou(i), -i['union'], item_key(i)))
     worst, best = ordered[:shown], sorted(ordered[::-1][:shown], key=item_iou, reverse=True)
@@ -243,7 +243,7 @@ def _extremes(source: ItemSource, items: Sequence[Item], shown: int) -> list[dic
 
 
 def _changed(source: ItemSource, pairs: PairedItems, shown: int) -> list[dict[str, Any]]:
-    """The items with the largest losses and gains of run B."""
+    """Return the items with the largest losses and gains of run B."""
     triples = sorted(
         zip(pairs.gains(), pairs.first, pairs.second, strict=True),
         key=lambda triple: (triple[0], item_key(triple[1])),

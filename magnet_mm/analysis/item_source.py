@@ -61,7 +61,7 @@ class ItemSource:
             self._index[info['ref_id'], info['sent_id']] = index
 
     def info(self, item: Item) -> dict[str, Any]:
-        """The annotation of an item.
+        """Return the annotation of an item.
 
         Raises:
             DataError: If the dataset has no such item, or another sentence for it.

@@ -151,7 +151,7 @@ def iou_scatter(first: np.ndarray, second: np.ndarray) -> str:
 
 
 def gain_histogram(gains: np.ndarray) -> str:
-    """Number of items per change of IoU, bins of 10 points, the middle one -5 to 5."""
+    """Return the number of items per change of IoU, bins of 10 points, the middle one -5 to 5."""
     with _diagram(_TALL) as (figure, axes):
         edges = np.linspace(-105, 105, 22)
         counts, _ = np.histogram(100 * gains, edges)
@@ -184,7 +184,7 @@ def _legend(axes: Axes, runs: int, outside: bool = False) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element for an HTML page."""
+    """Return the figure as an ``<svg>`` element for an HTML page."""
     file = io.StringIO()
     figure.savefig(file, format='svg', dpi=150, metadata=dict.fromkeys(_METADATA))
     text = file.getvalue()

@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def config_folder() -> Path:
-    """The folder of the shipped configs: the checkout's ``configs``, or the installed copy.
+    """Return the folder of the shipped configs: the checkout's ``configs``, or the installed copy.
 
     An installed package keeps them in ``magnet_mm/.mim/configs``, where MIM looks too.
 
@@ -30,12 +30,12 @@ def config_folder() -> Path:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """The shipped configs: name (``magnet_swinb_refcoco``) to file, sorted by name."""
+    """Return the shipped configs: name (``magnet_swinb_refcoco``) to file, sorted by name."""
     return {path.stem: path for path in sorted(config_folder().glob('*.py'))}
 
 
 def find_config(path_or_name: str | os.PathLike[str]) -> Path:
-    """The config file that a path, or the name of a shipped config, stands for.
+    """Return the config file that a path, or the name of a shipped config, stands for.
 
     Args:
         path_or_name: ``my/config.py``, or ``magnet_swinb_refcoco`` with or without ``.py``.

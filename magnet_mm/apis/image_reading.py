@@ -81,7 +81,7 @@ def _from_pillow(image: Image.Image, name: str, exif_rotation: bool) -> np.ndarr
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """A transparent image as one sees it on a white page; any other as it is."""
+    """Return a transparent image as one sees it on a white page; any other as it is."""
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in image.info:
         image = image.convert('RGBA')
         return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)

@@ -61,7 +61,7 @@ class InferencePipeline:
             yield self.sentence_steps(dict(prepared, expression=expression, sent_id=number))
 
     def notes(self, expression: str) -> tuple[str, ...]:
-        """What the model cannot read of a sentence: words cut off, words not in its vocabulary."""
+        """List what the model cannot read of a sentence: words cut off, words it does not know."""
         return _notes(self.tokenizer, self.max_tokens, expression)
 
 

@@ -263,13 +263,13 @@ class ReferringSegInferencer(BaseInferencer):
         return InferencePipeline(cfg)
 
     def _init_collate(self, cfg: Config) -> Callable:
-        """The config's own, else images and samples stay lists (mmengine's ``pseudo_collate``)."""
+        """Return the config's own; else samples stay lists (mmengine's ``pseudo_collate``)."""
         if (cfg.get('test_dataloader') or {}).get('collate_fn'):
             return super()._init_collate(cfg)
         return pseudo_collate
 
     def _init_visualizer(self, cfg: Config) -> ReferringVisualizer:
-        """A visualizer without the config's backends: nothing is sent to a training logger."""
+        """Build a visualizer without the config's backends: nothing goes to a training logger."""
         alpha = (cfg.get('visualizer') or {}).get('alpha', 0.35)
         return ReferringVisualizer(name=f'inferencer-{id(self)}', alpha=alpha)
 
@@ -280,7 +280,7 @@ class ReferringSegInferencer(BaseInferencer):
 
 
 def _chunks(items: Iterable, size: int) -> Iterator[list]:
-    """Lists of ``size`` items, the last one shorter (``itertools.batched`` of Python 3.12)."""
+    """Yield lists of ``size`` items, the last one shorter (Python 3.12's ``batched``)."""
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

@@ -85,7 +85,7 @@ def pair_images_and_expressions(images: Any, expressions: Any) -> list[ImageRequ
 
 
 def images_in_folder(folder: str | os.PathLike[str]) -> list[Path]:
-    """The images in a folder by name; other files are counted in the log.
+    """Return the images in a folder by name; other files are counted in the log.
 
     Raises:
         DataError: If there is none.
@@ -101,7 +101,7 @@ def images_in_folder(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def _expand(images: Any) -> tuple[list[ImageSource], bool]:
-    """A flat list of images, and whether a folder was among them."""
+    """Return a flat list of images, and whether a folder was among them."""
     given = list(images) if isinstance(images, list | tuple) else [images]
     sources, has_folder = [], False
     for image in given:

@@ -58,7 +58,7 @@ class ReferringResult:
 
 
 def foreground_logits(sample: SegDataSample) -> Tensor:
-    """The foreground logits of a predicted sample at its image's size, float32 [H, W].
+    """Return the foreground logits of a predicted sample at its image's size, float32 [H, W].
 
     Resized bilinearly, as ``ReferringMetric(resolution='original')`` does. Above 0 is foreground;
     their sigmoid is the foreground probability, also where the model has two channels.
@@ -86,7 +86,7 @@ def foreground_logits(sample: SegDataSample) -> Tensor:
 
 
 def make_result(sample: SegDataSample, image_name: str, **fields: Any) -> ReferringResult:
-    """The result of a predicted sample, its probability map included.
+    """Return the result of a predicted sample, its probability map included.
 
     Args:
         sample: See :func:`foreground_logits`; with ``expression`` and ``img_path``.

@@ -91,5 +91,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def images_of(path: str) -> list[str]:
-    """The image, or the images in the folder."""
+    """Return the image, or the images in the folder."""
     return [str(one) for one in images_in_folder(path)] if os.path.isdir(path) else [path]

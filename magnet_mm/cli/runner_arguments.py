@@ -31,6 +31,6 @@ def parse_runner_arguments(
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """The config that the arguments name, with their changes."""
+    """Return the config that the arguments name, with their changes."""
     config = str(find_config(args.config))
     return runtime.load_config(config, args.cfg_options, args.work_dir, args.launcher)

@@ -34,7 +34,7 @@ def draw_sentence(count: int, seed: int, visit: int, item: int) -> int:
 
 
 def check_kind(kind: Any, where: str) -> None:
-    """Checks the kind of a sentence, which becomes a column of tables and a key of logs.
+    """Check the kind of a sentence, which becomes a column of tables and a key of logs.
 
     Args:
         kind: None, or a short label such as `place`: letters, digits, `_`, `-`, `+`, `.`, space.
@@ -52,28 +52,26 @@ def check_kind(kind: Any, where: str) -> None:
 
 
 def sentence_items(records: list[dict]) -> list[dict]:
-    """One item per (ref, sentence): the record with `expression, sent_id, kind` in place of
-    `sentences`.
-    """
+    """Make one item per (ref, sentence), with `expression, sent_id, kind` for `sentences`."""
     return [
         with_sentence(record, sentence) for record in records for sentence in record['sentences']
     ]
 
 
 def with_sentence(record: dict, sentence: dict) -> dict:
-    """The record with one sentence chosen."""
+    """Return the record with one sentence chosen."""
     item = {key: value for key, value in record.items() if key != 'sentences'}
     item.update(expression=sentence['raw'], sent_id=sentence['sent_id'], kind=sentence['kind'])
     return item
 
 
 def blank_items(items: list[dict]) -> list[dict]:
-    """The items with every expression empty (the `blank` control)."""
+    """Return the items with every expression empty (the `blank` control)."""
     return [{**item, 'expression': ''} for item in items]
 
 
 def shuffle_within_images(items: list[dict]) -> tuple[list[dict], int]:
-    """Gives every item a sentence of another object of the same image (the `shuffled` control).
+    """Give every item a sentence of another object of the same image (the `shuffled` control).
 
     Within an image the sentences are permuted deterministically: the items are ordered by
     annotation and the sentences rotated by the size of the largest group, so that none falls on

@@ -20,5 +20,5 @@ class GeneralizedReferringDataset(ReferringDataset):
     """
 
     def read_records(self) -> list[dict]:
-        """Reads the refs of the split."""
+        """Read the refs of the split."""
         return load_generalized_records(self.ann_file, self.refs_file, self.split)

@@ -32,7 +32,7 @@ def open_image(
 
 
 def to_bgr(image: Image.Image, where: str) -> np.ndarray:
-    """Decodes a Pillow image to uint8 [H, W, 3], BGR; grey and 16-bit images too.
+    """Decode a Pillow image to uint8 [H, W, 3], BGR; grey and 16-bit images too.
 
     Raises:
         DataError: The pixels are 32-bit or floating-point numbers, whose range is unknown.

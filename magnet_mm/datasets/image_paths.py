@@ -12,7 +12,7 @@ from magnet_mm.text_safety import printable, printable_message
 
 
 def check_file_name(file_name: str, where: str) -> None:
-    """Checks that a name in an annotation file stays below the directory it is joined to.
+    """Check that a name in an annotation file stays below the directory it is joined to.
 
     Args:
         file_name (str): `images[].file_name`; subdirectories are allowed.
@@ -39,7 +39,7 @@ def check_file_name(file_name: str, where: str) -> None:
 
 
 def check_inside(path: str, directory: str, where: str) -> None:
-    """Checks that a local file lies inside a directory once symbolic links are followed.
+    """Check that a local file lies inside a directory once symbolic links are followed.
 
     The directory itself may be a link. Paths of other storage (`s3://...`) have no links.
 
@@ -66,5 +66,5 @@ def check_inside(path: str, directory: str, where: str) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _real_directory(directory: str) -> str:
-    """The directory with its links followed, looked up once: every image asks for it."""
+    """Return the directory with its links followed, looked up once: every image asks for it."""
     return os.path.realpath(directory)

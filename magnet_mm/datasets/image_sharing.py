@@ -41,7 +41,7 @@ class ImageSharingPipeline:
         self._kept: dict[int, dict] = {}
 
     def __call__(self, results: dict) -> Any:
-        """The pipeline's result; ``results`` must have ``img_path``."""
+        """Return the pipeline's result; ``results`` must have ``img_path``."""
         path = results.get('img_path')
         if path is None or path != self._path:
             self._path, self._kept = path, {}
@@ -66,7 +66,7 @@ class ImageSharingPipeline:
 
 
 def _image_of(results: dict) -> dict:
-    """The image's entries; arrays are copied, because later transforms may write into them."""
+    """Return the image's entries; arrays are copied, as later transforms may write into them."""
     return {
         key: results[key].copy() if isinstance(results[key], np.ndarray) else results[key]
         for key in _IMAGE_KEYS

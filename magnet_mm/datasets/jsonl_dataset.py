@@ -55,7 +55,7 @@ class JsonLinesReferringDataset(ReferringDataset):
         )
 
     def read_records(self) -> list[dict]:
-        """Reads the lines of the split."""
+        """Read the lines of the split."""
         records = read_jsonl(self.ann_file, self.data_prefix['mask_path'])
         records = select_jsonl_split(records, self.split, self.ann_file)
         images = self.data_prefix['img_path']

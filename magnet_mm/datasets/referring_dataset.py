@@ -93,7 +93,7 @@ class ReferringDataset(BaseDataset):
         return self.split if self.expressions == 'own' else f'{self.split}_{self.expressions}'
 
     def _join_prefix(self) -> None:
-        """Joins `data_root` with the annotation file, the refs files and the image directory."""
+        """Join `data_root` with the annotation file, the refs files and the image directory."""
         super()._join_prefix()
         self.refs_file = _join(self.data_root, self.refs_file)
         self.exclude = tuple(
@@ -105,7 +105,7 @@ class ReferringDataset(BaseDataset):
         )
 
     def full_init(self) -> None:
-        """Loads the annotations, then lets transforms load what workers should share."""
+        """Load the annotations, then let transforms load what workers should share."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -120,7 +120,7 @@ class ReferringDataset(BaseDataset):
         return load_records(self.ann_file, self.refs_file, self.split)
 
     def load_data_list(self) -> list[dict]:
-        """Reads the annotation files into one dict per item (`BaseDataset` interface)."""
+        """Read the annotation files into one dict per item (`BaseDataset` interface)."""
         records = self._without_excluded(self.read_records())
         for record in records:
             record['img_path'] = join_path(self.data_prefix['img_path'], record.pop('file_name'))
@@ -140,7 +140,7 @@ class ReferringDataset(BaseDataset):
         return items
 
     def get_data_info(self, idx: int) -> dict:
-        """The annotation of one item, its sentence chosen.
+        """Return the annotation of one item, its sentence chosen.
 
         Args:
             idx (int): Index; a `VisitIndex` brings visit and seed, a plain int means 0 and 0.
@@ -187,7 +187,7 @@ class ReferringDataset(BaseDataset):
         return data
 
     def _without_excluded(self, records: list[dict]) -> list[dict]:
-        """Removes the records on excluded images and logs how many."""
+        """Remove the records on excluded images and log how many."""
         held_out = set().union(*(held_out_image_ids(**entry) for entry in self.exclude))
         kept = [record for record in records if record['img_id'] not in held_out]
         if self.exclude:
@@ -204,7 +204,7 @@ class ReferringDataset(BaseDataset):
         return kept
 
     def _shuffled(self, items: list[dict]) -> list[dict]:
-        """Applies the `shuffled` control and logs how many items were left out."""
+        """Apply the `shuffled` control and log how many items were left out."""
         shuffled, left_out = sentences.shuffle_within_images(items)
         print_log(
             f'{self.dataset_name} {self.split_name}: {left_out} of {len(items)} items left out, '

@@ -21,7 +21,7 @@ class VisitIndex(int):
     seed: int
 
     def __new__(cls, index: int, visit: int = 0, seed: int = 0) -> VisitIndex:
-        """Makes the index; `visit` and `seed` are non-negative."""
+        """Make the index; `visit` and `seed` are non-negative."""
         self = super().__new__(cls, index)
         self.visit = int(visit)
         self.seed = int(seed)
@@ -48,7 +48,7 @@ class VisitSampler(DefaultSampler):
     """
 
     def __iter__(self) -> Iterator[VisitIndex]:
-        """Yields this rank's indices, each with the current visit and the seed."""
+        """Yield this rank's indices, each with the current visit and the seed."""
         visit, seed = self.epoch, self.seed
         return (VisitIndex(index, visit, seed) for index in super().__iter__())
 
@@ -70,7 +70,7 @@ class ImageSampler(DefaultSampler):
         super().__init__(dataset, shuffle=False, seed=seed)
 
     def __iter__(self) -> Iterator[int]:
-        """Yields this rank's indices."""
+        """Yield this rank's indices."""
         position: dict[str, int] = {}
         images = [
             position.setdefault(self.dataset.get_data_info(index)['img_path'], len(position))

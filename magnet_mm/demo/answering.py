@@ -74,7 +74,7 @@ class Answerer:
 
 
 def split_sentences(text: str | None) -> list[str]:
-    """The sentences of a text, one per line, blank lines left out.
+    """Return the sentences of a text, one per line, blank lines left out.
 
     Raises:
         DataError: If there is none, there are more than seven, or one has more than 500 characters.

@@ -102,5 +102,5 @@ def launch_page(page: gr.Blocks, max_bytes: int, **options: Any) -> tuple[Any, s
 
 
 def _take_sentences(event: gr.EventData) -> str:
-    """The sentences of the example that was picked."""
+    """Return the sentences of the example that was picked."""
     return str(event.sentences)

@@ -107,7 +107,7 @@ document.addEventListener('paste', (event) => {
 
 
 def picture_input(max_bytes: int, examples: list[dict[str, str]], elem_id: str) -> gr.HTML:
-    """The field; its value is a data URL, or empty.
+    """Return the field; its value is a data URL, or empty.
 
     Its event ``select`` says which example was picked: ``event.sentences``. It is no subclass
     because gradio writes a ``.pyi`` file beside every module that defines one.

@@ -46,17 +46,17 @@ CSS = """
 
 
 def render_notice(message: str) -> str:
-    """A message to the user; escaped."""
+    """Return a message to the user; escaped."""
     return f'<div class="answer"><div class="notice" role="alert">{_text(message)}</div></div>'
 
 
 def render_hint(message: str) -> str:
-    """What stands in the place of an answer before the first one; escaped."""
+    """Return what stands in the place of an answer before the first one; escaped."""
     return f'<div class="answer"><div class="hint">{_text(message)}</div></div>'
 
 
 def render_results(image: np.ndarray, results: Sequence[ReferringResult]) -> str:
-    """The overlay of all sentences and a row for each: colour, score, area, mask to download.
+    """Draw the overlay of all sentences and a row for each: colour, score, area, mask.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -77,7 +77,7 @@ def render_results(image: np.ndarray, results: Sequence[ReferringResult]) -> str
 
 
 def render_heat_maps(image: np.ndarray, results: Sequence[ReferringResult]) -> str:
-    """A heat map per sentence.
+    """Return a heat map per sentence.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -100,7 +100,7 @@ def render_heat_maps(image: np.ndarray, results: Sequence[ReferringResult]) -> s
 
 
 def fit_to_page(image: np.ndarray) -> np.ndarray:
-    """The image with 640 to 1024 pixels on its longer side, RGB uint8 [h, w, 3]."""
+    """Return the image with 640 to 1024 pixels on its longer side, RGB uint8 [h, w, 3]."""
     longer = max(image.shape[:2])
     scale = min(max(longer, MIN_SHOWN), MAX_SHOWN) / longer
     if scale == 1:

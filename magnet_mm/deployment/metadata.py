@@ -103,7 +103,7 @@ class ExportMetadata:
         )
 
     def as_json(self) -> str:
-        """The attributes as a JSON object, with the names and shapes of inputs and output."""
+        """Return the attributes as a JSON object, with names and shapes of inputs and output."""
         return json.dumps({**dataclasses.asdict(self), **self.signature()}, indent=2)
 
     def signature(self) -> dict[str, Any]:

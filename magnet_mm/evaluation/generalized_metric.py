@@ -53,7 +53,7 @@ class GeneralizedReferringMetric(ReferringMetric):
         return torch.cat([super().count(prediction, ground_truth), prediction.sum()[None]])
 
     def complete_item(self, item: Item, sample: dict) -> None:
-        """Applies the no-target rule to the record of a sample."""
+        """Apply the no-target rule to the record of a sample."""
         no_target = bool(sample.get('no_target', False))
         apply_no_target_rule(item, no_target, self.min_target_pixels)
 
@@ -62,5 +62,5 @@ class GeneralizedReferringMetric(ReferringMetric):
         return generalized_iou(item)
 
     def score(self, items: Sequence[Item]) -> dict[str, float]:
-        """The scores of GRES."""
+        """Return the scores of GRES."""
         return score_generalized_items(items)

@@ -122,7 +122,7 @@ class ReferringMetric(BaseMetric):
         return count_pixels(prediction, ground_truth)
 
     def complete_item(self, item: Item, sample: dict) -> None:
-        """Adds what a subclass scores by to the record of a sample, in place."""
+        """Add what a subclass scores by to the record of a sample, in place."""
 
     def item_iou(self, item: Item) -> float:
         """IoU of one item, 0 to 1, as the per-item file states it."""
@@ -256,7 +256,7 @@ def _original_ground_truth(sample: dict, name: str) -> Tensor:
 
 
 def _unique_items(results: Sequence[Item], size: int, world_size: int) -> list[Item]:
-    """The ``size`` different items among ``results``, sorted by key.
+    """Return the ``size`` different items among ``results``, sorted by key.
 
     Padding stands behind the real items, so the first of two items with one key is kept. The same
     item seen by two processes may differ in a few pixels (kernels that depend on the batch,

@@ -41,12 +41,12 @@ _FIELDS = {
 
 
 def item_key(item: Item) -> ItemKey:
-    """The identity of a test item: ``(dataset_name, split, ref_id, sent_id)``."""
+    """Return the identity of a test item: ``(dataset_name, split, ref_id, sent_id)``."""
     return item['dataset_name'], item['split'], item['ref_id'], item['sent_id']
 
 
 def items_file(output_dir: str | os.PathLike[str], dataset_name: str, split: str) -> Path:
-    """The file that holds the items of one split: ``<output_dir>/items_<dataset>_<split>.jsonl``.
+    """Name the file with the items of a split: ``<output_dir>/items_<dataset>_<split>.jsonl``.
 
     Characters that do not belong in a file name become ``-``.
     """

@@ -18,7 +18,7 @@ SMALLEST_PART = 3
 
 
 def segmentation(rng: np.random.Generator, mask: np.ndarray) -> dict[str, Any]:
-    """Encodes one visible mask.
+    """Encode one visible mask.
 
     A mask with a hole cannot be a polygon and becomes a run-length encoding.
 
@@ -51,7 +51,7 @@ def segmentation(rng: np.random.Generator, mask: np.ndarray) -> dict[str, Any]:
 
 
 def _polygons(mask: np.ndarray) -> tuple[list[list[float]], bool]:
-    """The outlines in image pixels, and whether any part has a hole."""
+    """Return the outlines in image pixels, and whether any part has a hole."""
     # Grown by one to the right and downwards, the outline runs along the pixels' outer edges.
     grown = cv2.dilate(mask, np.ones((2, 2), np.uint8), anchor=(1, 1))
     contours, hierarchy = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

@@ -28,7 +28,7 @@ NOISE = (3.0, 8.0)
 
 
 def outline(thing: SceneObject) -> np.ndarray:
-    """The object's outline, float64 [N, 2] (x, y) in image pixels."""
+    """Return the object's outline, float64 [N, 2] (x, y) in image pixels."""
     extent = thing.extent
     if thing.shape == 'circle':
         points = _polar(40, [0.5])
@@ -70,7 +70,7 @@ def draw(rng: np.random.Generator, scene: Scene) -> tuple[np.ndarray, list[np.nd
 
 
 def visible_shares(scene: Scene, masks: list[np.ndarray]) -> list[float]:
-    """The share of each object that no other one covers."""
+    """Return the share of each object that no other one covers."""
     shares = []
     for thing, mask in zip(scene.objects, masks, strict=True):
         alone = np.zeros_like(mask)
@@ -90,7 +90,7 @@ def _polar(number: int, radii: list[float], start: float = 0.0) -> np.ndarray:
 
 
 def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A muted background with clouds and sometimes faint stripes; float32 [H, W, 3]."""
+    """Return a muted background with clouds and sometimes faint stripes; float32 [H, W, 3]."""
     colour = rng.uniform(75, 125) + rng.uniform(-14, 14, 3)
     clouds = rng.uniform(-22, 22, (6, 6)).astype(np.float32)
     shade = cv2.resize(clouds, (width, height), interpolation=cv2.INTER_CUBIC)

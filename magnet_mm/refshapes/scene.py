@@ -105,7 +105,7 @@ def _held_out_pairs(rng: np.random.Generator, count: int) -> list[tuple[str, str
 def _place(
     rng: np.random.Generator, width: int, height: int, pairs: list[tuple[str, str]]
 ) -> tuple[SceneObject, ...] | None:
-    """Gives each pair a size and a centre, or None when there was no room."""
+    """Give each pair a size and a centre, or None when there was no room."""
     short_side = min(width, height)
     placed: list[SceneObject] = []
     for colour, shape in pairs:

@@ -139,7 +139,7 @@ def expression_truth(expression: Expression, index: int, scene: Scene) -> Truth:
 
 
 def referents(expression: Expression, scene: Scene) -> tuple[int, ...]:
-    """The objects of which the expression is not clearly false, in scene order.
+    """Return the objects of which the expression is not clearly false, in scene order.
 
     A sentence of the data set has exactly one, and is ``True`` of it.
     """

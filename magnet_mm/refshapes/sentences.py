@@ -136,7 +136,7 @@ class Candidates:
         self._related: dict[tuple[str, int], tuple[int, int]] = {}
 
     def of(self, index: int, kind: str) -> list[Expression]:
-        """The expressions of a kind that may be said of object ``index``."""
+        """Return the expressions of a kind that may be said of object ``index``."""
         if (index, kind) not in self._known:
             find = {'attribute': self._attribute, 'place': self._place, 'relation': self._relation}
             self._known[index, kind] = find[kind](index)
@@ -290,7 +290,7 @@ def _members(mask: int) -> list[int]:
 
 
 def _masks(members: list[int] | range, truths: list[Truth]) -> tuple[int, int]:
-    """The members whose truth is True, and those whose truth is not False."""
+    """Return the members whose truth is True, and those whose truth is not False."""
     surely = sum(1 << i for i, truth in zip(members, truths, strict=True) if truth)
     possibly = sum(1 << i for i, truth in zip(members, truths, strict=True) if truth is not False)
     return surely, possibly

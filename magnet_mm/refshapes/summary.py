@@ -10,7 +10,7 @@ from magnet_mm.refshapes.semantics import KINDS
 
 
 def summarise(instances: dict[str, Any], refs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Counts each split's images, refs, sentences and kinds.
+    """Count each split's images, refs, sentences and kinds.
 
     Args:
         instances: Content of ``instances.json``.
@@ -39,7 +39,7 @@ def summarise(instances: dict[str, Any], refs: list[dict[str, Any]]) -> dict[str
 
 
 def summary_table(summary: dict[str, dict[str, Any]]) -> str:
-    """The summary as lines of text."""
+    """Return the summary as lines of text."""
     heads = ''.join(f' {kind:>16}' for kind in KINDS)
     lines = [f'{"split":6} {"images":>7} {"refs":>6} {"sentences":>9}{heads}  mean mask/image']
     for split, row in summary.items():

@@ -60,7 +60,7 @@ RELATION_WORDS = {
 
 
 def place_wordings(place: str) -> tuple[str, ...]:
-    """The templates for a place."""
+    """Return the templates for a place."""
     if place in CORNERS:
         return _CORNER_WORDINGS
     if place in _EXTREME_WORDINGS:

@@ -75,7 +75,7 @@ class Example(NamedTuple):
 
 
 def make_example(seed: int, split: str, number: int) -> Example:
-    """Makes one image of a split with its sentences."""
+    """Make one image of a split with its sentences."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
     count = int(rng.choice(OBJECT_COUNTS[split]))
     held_out = split == HELD_OUT_SPLIT
@@ -103,7 +103,7 @@ def write_refshapes(
     counts: dict[str, int] | None = None,
     progress: Callable[[Iterator], Iterator] | None = None,
 ) -> bool:
-    """Writes the data set.
+    """Write the data set.
 
     The files are written beside ``out`` and moved there when complete: ``out`` is never half full.
 
@@ -136,7 +136,7 @@ def write_refshapes(
 
 
 def _holds_result(out: Path, settings: dict[str, Any]) -> bool:
-    """True if ``out`` is this data set, False if it is absent or empty; else raises."""
+    """Return True if ``out`` is this data set, False if it is absent or empty; else raises."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     found = _read_settings(out)
@@ -149,7 +149,7 @@ def _holds_result(out: Path, settings: dict[str, Any]) -> bool:
 
 
 def _clear_partial(partial: Path) -> None:
-    """Removes what an interrupted run of ours left."""
+    """Remove what an interrupted run of ours left."""
     if not partial.exists():
         return
     if _read_settings(partial) is None:

@@ -140,7 +140,7 @@ def convert_state_dict(
 
 
 def count_elements(state_dict: Mapping[str, Tensor], patterns: Sequence[str] = ()) -> int:
-    """Number of parameters in a state dict: floating-point entries except running statistics.
+    """Count the parameters of a state dict: floating-point entries but running statistics.
 
     Args:
         state_dict: any state dict.
@@ -160,7 +160,7 @@ def _is_constant(key: str, tensor: Tensor) -> bool:
 
 
 def _reshaped(key: str, tensor: Tensor) -> Tensor | None:
-    """The tensor in our layout; None where it has no such layout."""
+    """Return the tensor in our layout; None where it has no such layout."""
     try:
         return convert_layout(key, tensor)
     except (RuntimeError, IndexError):

@@ -48,7 +48,7 @@ class KeyMap:
 
 
 def convert_layout(key: str, tensor: Tensor) -> Tensor:
-    """Same values, our layout: 1x1 convolutions become linear, patch merging is reordered."""
+    """Return the values in our layout: 1x1 convolutions as linear, patch merging reordered."""
     if '.downsample.' in key:
         return merge_order_to_unfold(tensor)
     if key.startswith('backbone.fusion.') and key.endswith('.weight'):

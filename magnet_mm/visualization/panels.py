@@ -216,7 +216,7 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def text_bar(text: str, width: int, size: int) -> np.ndarray:
-    """A white bar [h, width, 3] with the text on as many lines as it needs."""
+    """Return a white bar [h, width, 3] with the text on as many lines as it needs."""
     font = _font(size)
     lines = _wrap(text, font, width - GAP)
     line_height = round(1.35 * size)

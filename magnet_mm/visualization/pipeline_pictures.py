@@ -43,7 +43,7 @@ class TokenizedSentence:
 
 
 def find_tokenizing(dataset: Any) -> TokenizeExpression:
-    """The ``TokenizeExpression`` of a dataset's pipeline, or of the first one inside it.
+    """Return the ``TokenizeExpression`` of a dataset's pipeline, or of the first one inside it.
 
     Raises:
         ConfigError: If there is none.
@@ -56,7 +56,7 @@ def find_tokenizing(dataset: Any) -> TokenizeExpression:
 
 
 def read_tokens(item: dict, tokenizing: TokenizeExpression) -> TokenizedSentence:
-    """The tokens of a packed item (``PackReferringInputs``)."""
+    """Return the tokens of a packed item (``PackReferringInputs``)."""
     sample = item['data_samples']
     tokenizer = load_tokenizer(tokenizing.tokenizer)
     ids = sample.input_ids[sample.attention_mask.bool()].tolist()

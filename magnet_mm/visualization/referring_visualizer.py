@@ -102,7 +102,7 @@ class ReferringVisualizer(SegLocalVisualizer):
 
 
 def _mask(data_sample: SegDataSample | None, field: str) -> np.ndarray | None:
-    """The mask [h, w] of a data sample, or None where it has none."""
+    """Return the mask [h, w] of a data sample, or None where it has none."""
     if data_sample is None or field not in data_sample:
         return None
     return data_sample.get(field).data.squeeze(0).cpu().numpy()

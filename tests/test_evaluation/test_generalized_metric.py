@@ -45,7 +45,7 @@ def sample(number, prediction, ground_truth, kind=None, **metainfo):
 
 
 def samples():
-    """With a threshold of 24 pixels (two rows):
+    """Predictions and targets, with a threshold of 24 pixels (two rows).
 
     0: target rows 0-6, predicted 0-5: 60 of 72                        IoU 5/6
     1: target rows 0-4, predicted 2-10: 24 of 120                      IoU 1/5

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description='Run an ablation and write its table.')
     parser.add_argument('name', help='a set of configs/ablations, or a YAML file')
     parser.add_argument('--data', default='refshapes', help="a key of the set's data")

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Measure a config: speed of its parts, memory of a training step, what fast paths change.
+r"""Measure a config: speed of its parts, memory of a training step, what fast paths change.
 
     python tools/analysis_tools/benchmark.py configs/magnet_swinb_refcoco.py --mode forward
     python tools/analysis_tools/benchmark.py CONFIG --mode train --batch 2
@@ -105,7 +105,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """The numbers of one command line."""
+    """Return the numbers of one command line."""
     workload = benchmarks.Workload(
         config=str(args.config),
         device=torch.device(args.device),

@@ -39,7 +39,7 @@ from magnet_mm.visualization.pipeline_pictures import (  # noqa: E402
 
 
 def build_dataset(config: Config, split: str) -> Any:
-    """The training dataset for ``train``, else the test dataset at another split."""
+    """Return the training dataset for ``train``, else the test dataset at another split."""
     settings = config.train_dataloader.dataset
     if split != 'train':
         settings = dict(config.test_dataloader.dataset, split=split)
@@ -49,7 +49,7 @@ def build_dataset(config: Config, split: str) -> Any:
 
 
 def choose(length: int, number: int, how: str, seed: int) -> list[int]:
-    """Indices of the items to draw: spread evenly, the first ones, or random."""
+    """Return the indices of the items to draw: spread evenly, the first ones, or random."""
     number = min(number, length)
     if how == 'first':
         return list(range(number))

@@ -47,7 +47,7 @@ class _Network(nn.Module):
 
 
 def part_of(name: str) -> str:
-    """The part a parameter or module belongs to, from its dotted name inside the model.
+    """Return the part a parameter or module belongs to, from its dotted name inside the model.
 
     The stages of an encoder are added up: ``backbone.fusion.2.pwam.key`` is ``fusion: pwam``.
     """
@@ -105,7 +105,7 @@ def _nearest_ancestor(name: str, known: dict[str, int]) -> str | None:
 
 
 def format_costs(costs: dict[str, Cost], title: str) -> str:
-    """A table, largest operation counts first, with the total below."""
+    """Return a table, largest operation counts first, with the total below."""
     rows = sorted(costs.items(), key=lambda item: (-item[1].macs, item[0]))
     total = Cost(sum(c.parameters for c in costs.values()), sum(c.macs for c in costs.values()))
     width = max(len(name) for name in costs) + 2

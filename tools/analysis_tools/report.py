@@ -27,7 +27,7 @@ from magnet_mm.evaluation import Item, read_items  # noqa: E402
 
 
 def split_of(items: Sequence[Item], path: Path) -> str:
-    """The one split of a result file."""
+    """Return the one split of a result file."""
     splits = sorted({item['split'] for item in items})
     if len(splits) != 1:
         raise DataError(

@@ -227,7 +227,7 @@ def summarise(ablation: AblationSet, runs: Sequence[AblationRun]) -> list[dict[s
 
 
 def to_markdown(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str:
-    """The table in Markdown: mean, and smallest to largest value over the seeds."""
+    """Return the table in Markdown: mean, and smallest to largest value over the seeds."""
     shown = [
         metric
         for metric in ablation.metrics
@@ -252,7 +252,7 @@ def to_markdown(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str
 
 
 def to_csv(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str:
-    """The table as CSV: one line per row and seed, published values beside the measured."""
+    """Return the table as CSV: one line per row and seed, published values beside the measured."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     published = [f'published {metric}' for metric in ablation.metrics]

@@ -26,7 +26,7 @@ WORDS = ('man', 'left', 'red', 'shirt', 'second', 'dog')
 
 
 def measure_data(workload: Workload, items: int = 512) -> dict:
-    """The training pipeline of a config.
+    """Return the training pipeline of a config.
 
     Args:
         workload: ``batch`` items make one batch.
@@ -77,7 +77,7 @@ def _time_transforms(dataset, items: int) -> dict[str, float]:
 
 
 def measure_start_up() -> dict[str, float]:
-    """Reads generated annotations of RefCOCO's size.
+    """Read generated annotations of RefCOCO's size.
 
     Returns:
         ``seconds`` until the dataset is ready, ``memory_bytes`` that the process takes more at the

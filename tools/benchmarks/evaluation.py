@@ -17,7 +17,7 @@ from benchmarks.timing import summarise, synchronise
 
 
 def measure_evaluation(workload: Workload, items: int = 128, turns: int = 2) -> dict:
-    """The first items of the config's test split, from the files to the masks.
+    """Return the first items of the config's test split, from the files to the masks.
 
     Everything runs in this process, without loader workers, so that the ratios do not depend on
     their number. The model has random weights: what is computed does not depend on them.
@@ -81,7 +81,7 @@ class Way:
             self.loader.dataset._run = self.loader.dataset.pipeline
 
     def predict(self) -> Iterator[SegDataSample]:
-        """The samples with their masks; images enter the model in the type of its weights."""
+        """Predict the samples' masks; images enter the model in the type of its weights."""
         dtype = next(self.model.parameters()).dtype
         with torch.inference_mode():
             for batch in itertools.islice(self.loader, self.batches):

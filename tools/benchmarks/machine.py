@@ -37,7 +37,7 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, repeats: int = 8) -> f
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[dict[str, float]]:
-    """Fills ``bytes`` of the dict it gives: the most memory that was in use inside the block.
+    """Fill ``bytes`` of the dict it gives: the most memory that was in use inside the block.
 
     On CUDA what torch allocated; on the CPU the resident memory of the process, sampled every
     5 ms (needs psutil).

@@ -12,7 +12,7 @@ from benchmarks.model import Training, Workload, gradient_bytes
 
 
 def measure_memory(workload: Workload) -> dict:
-    """The first and the second training step of a config on random inputs.
+    """Measure the first and the second training step of a config on random inputs.
 
     On the CPU the peaks are resident memory, in which what the C library keeps for later counts;
     ``return_freed_memory`` of :mod:`magnet_mm.engine.run_setup.host_memory` keeps that small.
@@ -43,7 +43,7 @@ def measure_memory(workload: Workload) -> dict:
 
 
 def _loss_and_kept(training: Training) -> tuple[torch.Tensor, int]:
-    """The loss, and the bytes of all storages that its graph holds beside the model's own."""
+    """Return the loss, and the bytes that its graph holds beside the model's own."""
     kept: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:

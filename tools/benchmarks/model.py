@@ -52,7 +52,7 @@ class Workload:
     options: dict | None = None
 
     def read(self) -> Config:
-        """The config, fitted to the machine; nothing pretrained is loaded."""
+        """Return the config, fitted to the machine; nothing pretrained is loaded."""
         cfg = runtime.load_config(self.config, self.options)
         runtime.fit_to_machine(cfg, training=True)
         return cfg
@@ -70,7 +70,7 @@ def measure_forward(*workloads: Workload) -> list[dict]:
 
 
 def measure_train(*workloads: Workload) -> list[dict]:
-    """A complete step of each workload: losses, backward, gradient clipping, optimiser.
+    """Measure a complete step of each workload: losses, backward, gradient clipping, optimiser.
 
     Returns:
         As :func:`measure_forward`.
@@ -127,7 +127,7 @@ class Training:
         self.images, self.samples = random_inputs(cfg, workload)
 
     def loss(self) -> Tensor:
-        """The sum of all losses, bfloat16 through autocast."""
+        """Return the sum of all losses, bfloat16 through autocast."""
         with torch.autocast(
             self.workload.device.type, torch.bfloat16, enabled=self.workload.dtype == torch.bfloat16
         ):
@@ -168,7 +168,7 @@ def _measure(built: list[tuple], workloads: tuple[Workload, ...], warmup: int = 
 
 
 def build_model(cfg: Config, workload: Workload) -> nn.Module:
-    """The config's model with random weights, on the workload's device."""
+    """Return the config's model with random weights, on the workload's device."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     torch.manual_seed(0)
     return MODELS.build(cfg.model).to(workload.device)

@@ -47,7 +47,7 @@ def fill_page(page: Path, results: dict[str, dict]) -> list[str]:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are right-aligned."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 

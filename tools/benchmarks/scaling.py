@@ -43,7 +43,7 @@ def all_reduce_seconds(gradient_bytes: float, devices: int, bandwidth: float) ->
 
 
 def estimate(step_seconds: float, batch: int, gradient_bytes: float, cluster: Cluster) -> dict:
-    """A data-parallel step, with no communication hidden behind the backward pass (worst case).
+    """Measure a data-parallel step, no communication hidden behind the backward pass.
 
     Args:
         step_seconds: one device's step.
@@ -67,7 +67,7 @@ def estimate(step_seconds: float, batch: int, gradient_bytes: float, cluster: Cl
 
 
 def measure_ddp(workload: Workload) -> dict:
-    """Steps of ``DistributedDataParallel`` beside steps without communication; under torchrun.
+    """Measure ``DistributedDataParallel`` beside steps without communication; under torchrun.
 
     Every process runs ``workload.batch`` images. The estimate is the step without communication
     plus the measured all-reduce of a tensor of the gradient's size.

@@ -14,7 +14,7 @@ from magnet_mm.errors import DataError  # noqa: E402
 
 
 def convert(conversion: Callable[[], int], out: Path, what: str) -> int:
-    """Runs a conversion and says what was written; 1 after a `DataError`, else 0."""
+    """Run a conversion and say what was written; 1 after a `DataError`, else 0."""
     try:
         count = conversion()
     except DataError as error:

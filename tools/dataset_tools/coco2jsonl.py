@@ -14,7 +14,7 @@ from magnet_mm.data_tools.conversion import coco_to_jsonl
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Converts and reports."""
+    """Convert and report."""
     parser = argparse.ArgumentParser(
         description='Convert COCO instances and sentences to JSON lines.'
     )

@@ -14,7 +14,7 @@ from magnet_mm.data_tools.conversion import jsonl_to_refcoco
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Converts and reports."""
+    """Convert and report."""
     parser = argparse.ArgumentParser(description='Convert JSON lines to RefCOCO files.')
     parser.add_argument('jsonl', type=Path, help='JSON-lines file')
     parser.add_argument('out', type=Path, help='folder for instances.json and refs(unc).p')

@@ -18,7 +18,7 @@ from magnet_mm.data_tools.checking.imitation import write_imitation  # noqa: E40
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Writes the files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description='Make annotations of the size of RefCOCO.')
     parser.add_argument('out', type=Path, help='data root to make; it must not exist')
     parser.add_argument(

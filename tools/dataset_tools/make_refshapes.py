@@ -19,7 +19,7 @@ from magnet_mm.refshapes.writer import SUMMARY_FILE
 
 
 def parse_args() -> argparse.Namespace:
-    """Reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description='Make the RefShapes data set.')
     parser.add_argument('out', type=Path, help='data root to make, e.g. data/refshapes')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same files (default 0)')
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Makes the data set and prints a summary."""
+    """Make the data set and print a summary."""
     args = parse_args()
     counts = {split: getattr(args, split) for split in SPLITS}
     start = time.time()

@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Converts RefCOCO or gRefCOCO files to JSON lines (docs/data.md).
 
-    python tools/dataset_tools/refcoco2jsonl.py data/refer/refcoco/instances.json \
+python tools/dataset_tools/refcoco2jsonl.py data/refer/refcoco/instances.json \
         'data/refer/refcoco/refs(unc).p' refcoco.jsonl
 """
 
@@ -15,7 +15,7 @@ from magnet_mm.data_tools.conversion import refcoco_to_jsonl
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Converts and reports."""
+    """Convert and report."""
     parser = argparse.ArgumentParser(description='Convert RefCOCO files to JSON lines.')
     parser.add_argument('instances', type=Path, help='instances.json')
     parser.add_argument('refs', type=Path, help='refs(<split_by>).p or grefs(<split_by>).json')

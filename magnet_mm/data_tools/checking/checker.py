@@ -33,7 +33,7 @@ OWN_IMAGES = ('refshapes',)
 
 
 def untracked(items: Iterable, description: str) -> Iterable:
-    """Shows no progress."""
+    """Show no progress."""
     return items
 
 
@@ -74,7 +74,7 @@ class CheckResult:
 
 
 def check_root(root: str | Path, images: bool = False, track: Track = untracked) -> CheckResult:
-    """Finds and checks the datasets of a data root.
+    """Find and check the datasets of a data root.
 
     Nothing in the files is run, and nothing is written. Problems do not raise; they are collected
     in the result.
@@ -121,7 +121,7 @@ def check_root(root: str | Path, images: bool = False, track: Track = untracked)
 
 
 def _check_dataset(folder: DatasetFolder, result: CheckResult, track: Track) -> Instances | None:
-    """Checks the annotations of one dataset."""
+    """Check the annotations of one dataset."""
     findings, source = result.findings, SOURCES.get(folder.name, 'where the dataset comes from')
     if folder.path.name != folder.name:
         problem = f'the folder is called {folder.path.name}; the configs look for {folder.name}.'
@@ -150,7 +150,7 @@ def _check_dataset(folder: DatasetFolder, result: CheckResult, track: Track) -> 
 def _check_images(
     annotated: dict[str, Instances], contents: bool, result: CheckResult, track: Track
 ) -> None:
-    """Checks that the annotated images exist and, if asked, decodes them."""
+    """Check that the annotated images exist and, if asked, decode them."""
     findings, folder = result.findings, result.root.image_folder
     expected = ' or '.join(LAYOUTS.values())
     source = image_source(result.root.datasets[0].name)
@@ -181,7 +181,7 @@ def _check_images(
 
 
 def _check_archives(result: CheckResult) -> None:
-    """Reports unfinished downloads, damaged archives and archives that were not unpacked."""
+    """Report unfinished downloads, damaged archives and archives that were not unpacked."""
     root = result.root.path
     for path in result.root.unfinished:
         advice = 'Let it finish, or delete it and download again.'

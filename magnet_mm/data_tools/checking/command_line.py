@@ -16,7 +16,7 @@ from magnet_mm.data_tools.checking.report import WIDTH, print_report, to_json
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         prog='check-data',
         description='Check RefCOCO, RefCOCO+, G-Ref, gRefCOCO, RefShapes or own JSON-lines data: '
@@ -30,7 +30,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Checks a data root and prints what was found.
+    """Check a data root and print what was found.
 
     Args:
         argv (list[str], optional): Arguments without the program's name; `sys.argv` by default.

@@ -62,7 +62,7 @@ class DataRoot:
 
 
 def explore(root: Path) -> DataRoot:
-    """Looks into a data root, and no deeper than the layouts go."""
+    """Look into a data root, and no deeper than the layouts go."""
     layout, images = _image_folder(root)
     found = DataRoot(root, layout, images)
     for path in sorted(root.iterdir()):
@@ -87,7 +87,7 @@ def explore(root: Path) -> DataRoot:
 
 
 def look_elsewhere(root: Path) -> list[tuple[Path, str]]:
-    """Data roots near a folder that is none: above it, and up to three levels below.
+    """Return data roots near a folder that is none: above it, and up to three levels below.
 
     Returns:
         Pairs of a path and what it is, best first.
@@ -109,7 +109,7 @@ def look_elsewhere(root: Path) -> list[tuple[Path, str]]:
 
 
 def split_by(refs_file: Path) -> str:
-    """The division that a refs file's name states: ``refs(unc).p`` gives ``unc``."""
+    """Return the division that a refs file's name states: ``refs(unc).p`` gives ``unc``."""
     return refs_file.name.partition('(')[2].partition(')')[0] or refs_file.stem
 
 
@@ -136,7 +136,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _dataset_folder(path: Path) -> DatasetFolder | None:
-    """The dataset in a folder, if its name or its files say that it is one."""
+    """Return the dataset in a folder, if its name or its files say that it is one."""
     refs_files = sorted(path.glob('refs(*).p')) + sorted(path.glob('grefs(*).*'))
     refs_files = [file for file in refs_files if file.suffix in ('.p', '.json')]
     named = path.name in REFS_FILES or path.name in OTHER_NAMES
@@ -148,7 +148,7 @@ def _dataset_folder(path: Path) -> DatasetFolder | None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """The entries of a folder; none if it is no folder or holds as many as image folders do."""
+    """List the entries of a folder; none if it is no folder or as full as image folders are."""
     try:
         with os.scandir(folder) as entries:
             paths = [Path(entry.path) for entry in itertools.islice(entries, SEARCH_ENTRIES)]
@@ -158,7 +158,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    """The folders below a folder, to a depth; links are not followed."""
+    """Return the folders below a folder, to a depth; links are not followed."""
     for path in sorted(_entries(folder)):
         if path.is_dir() and not path.is_symlink() and not path.name.startswith('.'):
             yield path

@@ -31,7 +31,7 @@ READ_THROUGH = 2 << 30
 
 
 def disguise(path: Path) -> str | None:
-    """What a file that cannot be parsed is instead, with advice; None if that is not clear."""
+    """Say what a file that cannot be parsed is instead, with advice; None if unclear."""
     with path.open('rb') as file:
         start = file.read(64)
     if not start.strip(b'\0'):
@@ -44,7 +44,7 @@ def disguise(path: Path) -> str | None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file.
+    """Read a JSON file.
 
     Raises:
         DataError: It cannot be read or parsed; the message says what it is instead.
@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_pickle(path: Path) -> Any:
-    """Reads a refs pickle, running nothing from it (see `refer_pickle`).
+    """Read a refs pickle, running nothing from it (see `refer_pickle`).
 
     Raises:
         DataError: It is damaged, is something else, or names a Python object.
@@ -86,7 +86,7 @@ def read_pickle(path: Path) -> Any:
 
 
 def check_zip(path: Path) -> str | None:
-    """What is wrong with a zip archive, or None.
+    """Return what is wrong with a zip archive, or None.
 
     The members are read through for their checksums where they take up to 2 GiB unpacked; nothing
     is written.
@@ -103,7 +103,7 @@ def check_zip(path: Path) -> str | None:
 
 
 def disguise_of_zip(path: Path) -> str | None:
-    """What a file that is no complete zip archive is: a truncated archive or something else."""
+    """Say what a file that is no complete zip archive is: a truncated one or something else."""
     with path.open('rb') as file:
         start = file.read(4)
     if start == b'PK\x03\x04':

@@ -41,7 +41,7 @@ class Findings:
     def add(
         self, level: str, where: str, problem: str, advice: str = '', example: object = None
     ) -> None:
-        """Counts one occurrence of a problem.
+        """Count one occurrence of a problem.
 
         Args:
             level (str): One of :data:`LEVELS`.
@@ -57,19 +57,19 @@ class Findings:
             finding.examples.append(str(example))
 
     def error(self, where: str, problem: str, advice: str = '', example: object = None) -> None:
-        """Adds an error."""
+        """Add an error."""
         self.add('error', where, problem, advice, example)
 
     def warning(self, where: str, problem: str, advice: str = '', example: object = None) -> None:
-        """Adds a warning."""
+        """Add a warning."""
         self.add('warning', where, problem, advice, example)
 
     def note(self, where: str, problem: str, advice: str = '', example: object = None) -> None:
-        """Adds a note."""
+        """Add a note."""
         self.add('note', where, problem, advice, example)
 
     def __iter__(self) -> Iterator[Finding]:
-        """The findings, errors first, else in the order in which they were found."""
+        """Return the findings, errors first, else in the order in which they were found."""
         return iter(sorted(self._findings.values(), key=lambda one: LEVELS.index(one.level)))
 
     def number(self, level: str) -> int:
@@ -81,5 +81,5 @@ class Findings:
         return any(one.level == level and one.where == where for one in self)
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The findings as plain dicts."""
+        """Return the findings as plain dicts."""
         return [asdict(finding) for finding in self]

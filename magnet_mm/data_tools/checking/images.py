@@ -20,7 +20,7 @@ CHUNK = 64
 
 
 def list_images(folder: Path) -> set[str]:
-    """The names of the files in an image folder that are not empty."""
+    """Return the names of the files in an image folder that are not empty."""
     with os.scandir(folder) as entries:
         return {entry.name for entry in entries if entry.is_file() and entry.stat().st_size}
 
@@ -28,7 +28,7 @@ def list_images(folder: Path) -> set[str]:
 def check_presence(
     names: Iterable[str], files: set[str], folder: Path, where: str, findings: Findings
 ) -> list[str]:
-    """Looks for every annotated image.
+    """Look for every annotated image.
 
     Args:
         names (Iterable[str]): Annotated file names, relative to the folder.
@@ -62,7 +62,7 @@ def image_source(dataset: str) -> str:
 def check_contents(
     images: dict[str, tuple[int, int]], folder: Path, findings: Findings, track: Track
 ) -> int:
-    """Decodes every image.
+    """Decode every image.
 
     Args:
         images (dict): Annotated (height, width) by file name; the files exist.
@@ -88,7 +88,7 @@ def check_contents(
 
 
 def image_problem(path: Path, size: tuple[int, int]) -> tuple[str, str] | None:
-    """What is wrong with an image file: a sentence and a detail; None if nothing is.
+    """Return what is wrong with an image file: a sentence and a detail; None if nothing is.
 
     The size in the header is compared first, so that no larger image than annotated is decoded.
 

@@ -22,7 +22,7 @@ WORDS = 'left right man woman red blue shirt front standing behind top chair dog
 
 
 def write_imitation(root: str | Path, share: float = 1.0, seed: int = 0) -> int:
-    """Writes `refcoco/instances.json`, `refcoco/refs(unc).p` and one picture under many names.
+    """Write `refcoco/instances.json`, `refcoco/refs(unc).p` and one picture under many names.
 
     Args:
         root (str | Path): Data root to make; it must not exist.
@@ -92,7 +92,7 @@ def _annotations(
 def _ref(
     rng: np.random.Generator, ref_id: int, annotation: dict, split: str, first: int, said: int
 ) -> dict[str, Any]:
-    """A ref in the published format, with random words."""
+    """Return a ref in the published format, with random words."""
     sentences = []
     for sent_id in range(first, first + said):
         tokens = [WORDS[k] for k in rng.integers(len(WORDS), size=3)]
@@ -115,7 +115,7 @@ def _name(image_id: int) -> str:
 
 
 def _write(root: Path, refs: list[dict], annotations: list[dict], images: int) -> None:
-    """Writes the annotation files and the pictures."""
+    """Write the annotation files and the pictures."""
     (root / 'refcoco').mkdir(parents=True)
     folder = root / LAYOUTS['refer']
     folder.mkdir(parents=True)

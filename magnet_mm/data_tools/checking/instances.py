@@ -39,7 +39,7 @@ class Instances:
 
 
 def check_instances(path: Path, where: str, findings: Findings, track: Track) -> Instances | None:
-    """Reads and checks an `instances.json`.
+    """Read and check an `instances.json`.
 
     Args:
         path (Path): The file.
@@ -94,7 +94,7 @@ def _add(entry: Any, index: dict, kind: str, where: str, findings: Findings) -> 
 
 
 def _usable_image(image: dict, where: str, findings: Findings) -> bool:
-    """Checks the fields of an image."""
+    """Check the fields of an image."""
     name = image.get('file_name')
     sides = [image.get('height'), image.get('width')]
     example = f'image {image["id"]}'
@@ -114,12 +114,12 @@ def _usable_image(image: dict, where: str, findings: Findings) -> bool:
 
 
 def _plain(value: Any) -> int | str | None:
-    """An id as it is; None for what cannot be one (and might not be hashable)."""
+    """Return an id as it is; None for what cannot be one (and might not be hashable)."""
     return value if isinstance(value, int | str) else None
 
 
 def _category_ids(categories: Any, where: str, findings: Findings) -> set | None:
-    """The ids of the categories; None, with a warning, if there is no such list."""
+    """Return the ids of the categories; None, with a warning, if there is no such list."""
     if not isinstance(categories, list) or not categories:
         problem = 'the file has no list "categories".'
         findings.warning(where, problem, 'Training does not need it; other tools may.')
@@ -130,7 +130,7 @@ def _category_ids(categories: Any, where: str, findings: Findings) -> set | None
 def _check_annotation(
     annotation: dict, found: Instances, categories: set | None, where: str, findings: Findings
 ) -> None:
-    """Checks image, category and mask of one annotation."""
+    """Check image, category and mask of one annotation."""
     example = f'annotation {annotation["id"]}'
     category = _plain(annotation.get('category_id'))
     if categories is not None and category not in categories:
@@ -157,7 +157,7 @@ def _check_annotation(
 
 
 def mask_problem(segmentation: Any, height: int, width: int) -> tuple[str, str] | None:
-    """What is wrong with a COCO segmentation of an image of height x width pixels.
+    """Return what is wrong with a COCO segmentation of an image of height x width pixels.
 
     Returns:
         tuple[str, str]: Level and sentence; None if nothing is wrong.

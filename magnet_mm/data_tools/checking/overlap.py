@@ -24,7 +24,7 @@ class Overlap(NamedTuple):
 
 
 def find_overlaps(files: Sequence[RefsFile], findings: Findings) -> list[Overlap]:
-    """Compares every training split with every held-out split, by image id.
+    """Compare every training split with every held-out split, by image id.
 
     Args:
         files (Sequence[RefsFile]): Refs files on the same images (COCO ids).
@@ -59,7 +59,7 @@ def find_overlaps(files: Sequence[RefsFile], findings: Findings) -> list[Overlap
 
 
 def _within(refs: RefsFile, split: str, shared: int, findings: Findings) -> None:
-    """Reports images that one refs file uses in training and in another split."""
+    """Report images that one refs file uses in training and in another split."""
     problem = f'{shared:,} images are in train and in {split}.'
     if (refs.dataset, refs.split_by) in SHARES_IMAGES:
         advice = 'Published so: this division parts the objects, not the images.'

@@ -37,7 +37,7 @@ class OwnFile:
     splits: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts as plain values."""
+        """Return the counts as plain values."""
         return {
             'file': self.path.name,
             'splits': self.splits,
@@ -48,7 +48,7 @@ class OwnFile:
 
 
 def check_own(path: Path, contents: bool, findings: Findings, track: Track) -> OwnFile:
-    """Checks the lines of a file, and the images and masks that they name.
+    """Check the lines of a file, and the images and masks that they name.
 
     Args:
         path (Path): The file; images and masks lie below its folder, as in
@@ -122,7 +122,7 @@ def _image_size(
 def _check_mask(
     record: dict, size: tuple[int, int] | None, where: str, at: str, findings: Findings
 ) -> None:
-    """Checks the mask of a line against the size of its image."""
+    """Check the mask of a line against the size of its image."""
     mask = record.get('segmentation')
     if mask is None or size is None:
         return

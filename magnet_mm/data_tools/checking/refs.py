@@ -56,7 +56,7 @@ def check_refs(
     findings: Findings,
     track: Track,
 ) -> RefsFile | None:
-    """Reads and checks one refs file.
+    """Read and check one refs file.
 
     Args:
         folder (DatasetFolder): Its dataset.
@@ -96,7 +96,7 @@ def check_refs(
 
 
 def expected_counts(folder: DatasetFolder, division: str) -> dict[str, SplitCounts] | None:
-    """The counts of docs/data.md, or those that the RefShapes generator wrote beside its files."""
+    """Return the counts of docs/data.md, or those that the RefShapes generator wrote."""
     if folder.name != 'refshapes':
         return PUBLISHED.get((folder.name, division))
     try:
@@ -110,7 +110,7 @@ def expected_counts(folder: DatasetFolder, division: str) -> dict[str, SplitCoun
 
 
 def compare_counts(refs: RefsFile, findings: Findings) -> None:
-    """Compares the counts of every split with the published ones."""
+    """Compare the counts of every split with the published ones."""
     for name, expected in (refs.published or {}).items():
         split = refs.splits.get(name)
         if split is None:
@@ -143,7 +143,7 @@ def _well_formed(ref: Any, position: int, where: str, findings: Findings) -> boo
 
 
 def _check_ids(ref: dict, seen: dict[str, set], where: str, findings: Findings) -> None:
-    """Looks for ids that occur twice."""
+    """Look for ids that occur twice."""
     if ref['ref_id'] in seen['ref']:
         findings.error(where, 'ref ids occur twice.', AGAIN, f'ref {ref["ref_id"]}')
     seen['ref'].add(ref['ref_id'])
@@ -155,7 +155,7 @@ def _check_ids(ref: dict, seen: dict[str, set], where: str, findings: Findings) 
 
 
 def _check_sentences(ref: dict, where: str, findings: Findings) -> None:
-    """Looks for refs without sentences and for sentences without words."""
+    """Look for refs without sentences and for sentences without words."""
     example = f'ref {ref["ref_id"]}'
     if not ref['sentences']:
         findings.error(where, 'refs have no sentence.', AGAIN, example)
@@ -169,7 +169,7 @@ def _check_sentences(ref: dict, where: str, findings: Findings) -> None:
 
 
 def _check_targets(ref: dict, instances: Instances, where: str, findings: Findings) -> None:
-    """Checks that the image and the annotations of a ref exist, fit together and have a mask."""
+    """Check that the image and the annotations of a ref exist, fit together and have a mask."""
     example = f'ref {ref["ref_id"]}'
     together = 'Refs and instances must come from one download; get both again.'
     if ref['image_id'] not in instances.images:

@@ -20,7 +20,7 @@ WIDTH = 120
 
 
 def print_report(result: CheckResult, console: Console) -> None:
-    """Prints datasets, overlaps, findings with what to do next, and a summary."""
+    """Print datasets, overlaps, findings with what to do next, and a summary."""
     console.print(f'[bold]{escape(str(result.root.path))}[/bold]: {escape(_layout(result))}')
     if result.refs_files or result.own:
         console.print(_dataset_table(result))
@@ -39,7 +39,7 @@ def print_report(result: CheckResult, console: Console) -> None:
 
 
 def to_json(result: CheckResult) -> dict[str, Any]:
-    """The result as plain values."""
+    """Return the result as plain values."""
     return {
         'root': str(result.root.path),
         'ok': result.ok,
@@ -75,7 +75,7 @@ def _expected(file: RefsFile, split: str) -> dict[str, int | None] | None:
 
 
 def _layout(result: CheckResult) -> str:
-    """The layout in words."""
+    """Return the layout in words."""
     root = result.root
     if not root.datasets and not root.own:
         return 'no dataset found'
@@ -128,7 +128,7 @@ def _dataset_table(result: CheckResult) -> Table:
 
 
 def _number(found: int | None, expected: int | None) -> str:
-    """A count, and the published one where it differs."""
+    """Return a count, and the published one where it differs."""
     if expected in (None, found):
         return f'{found:,}'
     return f'[red]{found:,} / {expected:,}[/red]'
@@ -157,7 +157,7 @@ def _finding_table(result: CheckResult) -> Table:
 
 
 def _text(finding: Finding) -> str:
-    """The problem, how often it occurs, and examples."""
+    """Return the problem, how often it occurs, and examples."""
     if not finding.examples:
         return finding.problem
     if finding.count == 1:

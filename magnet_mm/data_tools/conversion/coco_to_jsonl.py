@@ -22,7 +22,7 @@ def coco_to_jsonl(
     split: str | None = None,
     image_prefix: str = '',
 ) -> int:
-    """Writes one line per line of sentences.
+    """Write one line per line of sentences.
 
     Args:
         ann_file (str | Path): COCO instances (`images`, `annotations`, `categories`).
@@ -61,7 +61,7 @@ def coco_to_jsonl(
 
 
 def _record(entry: dict, ref_id: int, first: int, index: tuple, where: str) -> dict[str, Any]:
-    """The record of one entry of the sentences file."""
+    """Return the record of one entry of the sentences file."""
     images, annotations, categories = index
     ids = entry.get('ann_id')
     ids = [ids] if isinstance(ids, int) else ids

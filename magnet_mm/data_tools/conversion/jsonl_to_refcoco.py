@@ -24,7 +24,7 @@ def jsonl_to_refcoco(
     image_folder: str | Path | None = None,
     split: str | None = None,
 ) -> int:
-    """Writes `instances.json` and `refs(unc).p`.
+    """Write `instances.json` and `refs(unc).p`.
 
     Ids of the lines are kept; images and annotations without one are numbered. Polygons and RLEs
     are kept as they are, mask PNGs become compressed RLEs. Lines with the same `ann_id` share one
@@ -72,7 +72,7 @@ class _Content:
         self.shift = max(taken, default=0)
 
     def ref(self, record: dict, split: str) -> dict[str, Any]:
-        """Adds a record; returns its ref."""
+        """Add a record; return its ref."""
         where = f'{self.source}: ref {record["ref_id"]}'
         if record['no_target']:
             raise DataError(
@@ -97,7 +97,7 @@ class _Content:
         }
 
     def instances(self) -> dict[str, Any]:
-        """The content of `instances.json`."""
+        """Return the content of `instances.json`."""
         return {
             'info': {'description': f'Converted from {Path(self.source).name} by magnet_mm'},
             'licenses': [],
@@ -162,7 +162,7 @@ def _check_splits(records: list[dict], split: str | None, jsonl: Path) -> None:
 
 
 def _sentence(sentence: dict) -> dict[str, Any]:
-    """A sentence in the format of RefCOCO."""
+    """Return a sentence in the format of RefCOCO."""
     text = sentence['raw']
     tokens = text.lower().split()
     said = {'raw': text, 'sent': ' '.join(tokens), 'sent_id': sentence['sent_id'], 'tokens': tokens}

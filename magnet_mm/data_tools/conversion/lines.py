@@ -15,7 +15,7 @@ from magnet_mm.errors import DataError
 
 
 def to_line(record: dict, split: str | None, image_prefix: str = '') -> dict[str, Any]:
-    """The JSON object of a record, with all ids.
+    """Return the JSON object of a record, with all ids.
 
     Args:
         record (dict): As `refer_annotations.load_records` or
@@ -48,7 +48,7 @@ def to_line(record: dict, split: str | None, image_prefix: str = '') -> dict[str
 
 
 def write_jsonl(path: str | Path, lines: Iterable[dict]) -> int:
-    """Writes lines; the file appears complete or not at all.
+    """Write lines; the file appears complete or not at all.
 
     Returns:
         int: How many lines.
@@ -71,7 +71,7 @@ def write_jsonl(path: str | Path, lines: Iterable[dict]) -> int:
 
 
 def _mask(record: dict) -> Any:
-    """The mask of a record; polygons stay polygons, since they are united when drawn."""
+    """Return the mask of a record; polygons stay polygons, since they are united when drawn."""
     if 'segmentation' in record:
         return record['segmentation']
     parts = record['segmentations']

@@ -21,7 +21,7 @@ def refcoco_to_jsonl(
     splits: Sequence[str] | None = None,
     image_prefix: str = '',
 ) -> int:
-    """Writes one line per ref, with its ids and split.
+    """Write one line per ref, with its ids and split.
 
     Args:
         ann_file (str | Path): `instances.json`.

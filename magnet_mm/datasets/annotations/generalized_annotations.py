@@ -20,7 +20,7 @@ _FIELDS = dict(ref_id=int, image_id=int, split=str, sentences=list)
 
 
 def read_grefs(refs_file: str) -> list[dict]:
-    """Reads and checks all refs of a gRefCOCO file.
+    """Read and check all refs of a gRefCOCO file.
 
     Args:
         refs_file (str): Path of `grefs(<split_by>).json`, or a pickle of the same content (`.p`).
@@ -55,7 +55,7 @@ def read_grefs(refs_file: str) -> list[dict]:
 
 
 def load_generalized_records(ann_file: str, refs_file: str, split: str) -> list[dict]:
-    """Joins the refs of one split with their annotations and images.
+    """Join the refs of one split with their annotations and images.
 
     Args:
         ann_file (str): Path of `instances.json`.
@@ -126,7 +126,7 @@ def _join(ref: dict, images: dict, annotations: dict, ann_file: str, refs_file: 
 
 
 def _targets(ref: dict, where: str) -> list[int]:
-    """The annotation ids of a ref; an empty list for no target."""
+    """Return the annotation ids of a ref; an empty list for no target."""
     ids = ref.get('ann_id')
     ids = [ids] if isinstance(ids, int) else ids
     if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
@@ -141,7 +141,7 @@ def _targets(ref: dict, where: str) -> list[int]:
 
 
 def _said(ref: dict, where: str) -> list[dict]:
-    """The sentences of a ref as dicts `raw, sent_id, kind`."""
+    """Return the sentences of a ref as dicts `raw, sent_id, kind`."""
     said = []
     for sentence in ref['sentences']:
         text = sentence.get('raw', sentence.get('sent')) if isinstance(sentence, dict) else None

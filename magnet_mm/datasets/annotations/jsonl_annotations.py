@@ -29,7 +29,7 @@ FIELDS = {
 
 
 def read_jsonl(path: str, mask_folder: str = '') -> list[dict]:
-    """Reads and checks all lines.
+    """Read and check all lines.
 
     Args:
         path (str): The JSON-lines file, UTF-8; empty lines are allowed.
@@ -55,7 +55,7 @@ def read_jsonl(path: str, mask_folder: str = '') -> list[dict]:
 
 
 def complete_records(lines: list[tuple[int, dict]], path: str) -> list[dict]:
-    """Gives the records of a file's lines their default ids, and checks them together.
+    """Give the records of a file's lines their default ids, and check them together.
 
     Raises:
         DataError: There is no line, a ref_id repeats, or some lines only have a split.
@@ -88,7 +88,7 @@ def complete_records(lines: list[tuple[int, dict]], path: str) -> list[dict]:
 
 
 def select_jsonl_split(records: list[dict], split: str, path: str) -> list[dict]:
-    """The records of a split; all of them if the file has no splits.
+    """Return the records of a split; all of them if the file has no splits.
 
     Raises:
         DataError: No line has this split; the message lists the splits there are.
@@ -103,7 +103,7 @@ def select_jsonl_split(records: list[dict], split: str, path: str) -> list[dict]
 
 
 def read_lines(path: str) -> Iterator[tuple[int, str]]:
-    """The lines that are not empty, with their numbers from 1.
+    """Return the lines that are not empty, with their numbers from 1.
 
     Raises:
         DataError: The file cannot be read, or is not UTF-8.
@@ -120,7 +120,7 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
 
 
 def parse_line(text: str, where: str, mask_folder: str = '') -> dict:
-    """Checks one line and turns it into a record, without the defaults that need other lines.
+    """Check one line and turn it into a record, without the defaults that need other lines.
 
     Raises:
         DataError: The line is no JSON object, or a field is missing, unknown or of the wrong type.
@@ -153,7 +153,7 @@ def parse_line(text: str, where: str, mask_folder: str = '') -> dict:
 
 
 def parse_object(text: str, where: str) -> dict:
-    """Parses a line that holds one JSON object.
+    """Parse a line that holds one JSON object.
 
     Raises:
         DataError: It holds something else.
@@ -174,7 +174,7 @@ def parse_object(text: str, where: str) -> dict:
 
 
 def parse_mask(mask: Any, where: str, folder: str = '') -> dict:
-    """The `segmentation` or `segmentations` of a record.
+    """Return the `segmentation` or `segmentations` of a record.
 
     Raises:
         DataError: The mask has none of the forms, or its path leads out of the folder.
@@ -190,7 +190,7 @@ def parse_mask(mask: Any, where: str, folder: str = '') -> dict:
 
 
 def path_inside(folder: str, path: str, where: str) -> str:
-    """Joins a path from a file with its folder, and makes sure that it stays inside.
+    """Join a path from a file with its folder, and make sure that it stays inside.
 
     Args:
         folder (str): The folder; links in it are the user's own and followed.
@@ -219,7 +219,7 @@ def path_inside(folder: str, path: str, where: str) -> str:
 
 
 def _sentences(line: dict, where: str) -> list[dict]:
-    """The sentences of a line as dicts `raw, kind[, sent_id]`."""
+    """Return the sentences of a line as dicts `raw, kind[, sent_id]`."""
     if ('expression' in line) == ('expressions' in line):
         raise DataError(f'{where}: give "expression" (a string) or "expressions" (a list).')
     texts = [line['expression']] if 'expression' in line else line['expressions']

@@ -26,7 +26,7 @@ _CORRECT = 'Correct the annotation file.'
 
 
 def check_segmentation(segmentation: Any, where: str) -> None:
-    """Checks the form of a COCO segmentation, without decoding it.
+    """Check the form of a COCO segmentation, without decoding it.
 
     Args:
         segmentation: List of polygons `[x1, y1, x2, y2, ...]` in pixels, or an RLE dict.
@@ -66,7 +66,7 @@ def check_segmentation(segmentation: Any, where: str) -> None:
 
 
 def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
-    """Converts a COCO segmentation to one compressed RLE; polygon parts are united.
+    """Convert a COCO segmentation to one compressed RLE; polygon parts are united.
 
     A polygon may reach out of the image by up to the image's size; what lies outside is cut off.
     One that encloses no pixel (a point, a line) gives an empty mask.
@@ -99,7 +99,7 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
 
 
 def rle_to_mask(rle: dict) -> np.ndarray:
-    """Decodes a compressed RLE that was checked to a uint8 [H, W] array of 0 and 1."""
+    """Decode a compressed RLE that was checked to a uint8 [H, W] array of 0 and 1."""
     return coco_mask.decode(rle)
 
 
@@ -140,7 +140,7 @@ def check_rle(rle: dict, where: str, size: tuple[int, int] | None = None) -> dic
 
 
 def _check_rle_form(rle: Any, where: str) -> None:
-    """Checks keys and types of an RLE dict, and that its size is that of an image."""
+    """Check keys and types of an RLE dict, and that its size is that of an image."""
     size = rle.get('size') if isinstance(rle, dict) else None
     if (
         not isinstance(size, list | tuple)
@@ -160,7 +160,7 @@ def _check_rle_form(rle: Any, where: str) -> None:
 
 
 def _check_extent(polygons: list[np.ndarray], height: int, width: int, where: str) -> None:
-    """Checks that polygons touch the image, stay near it, and can be drawn in little memory."""
+    """Check that polygons touch the image, stay near it, and can be drawn in little memory."""
     points = np.concatenate(polygons).reshape(-1, 2)
     low, high, size = points.min(0), points.max(0), np.array([width, height])
     if (low < -size).any() or (high > 2 * size).any() or (low > size).any() or (high < 0).any():
@@ -195,8 +195,10 @@ def _is_coordinate(value: Any) -> bool:
 
 
 def _compressed_runs(counts: bytes) -> list[int]:
-    """Run lengths of COCO's compressed RLE: base-32 digits (character - 48, bit 5 = continue),
-    two's complement, from the fourth run on as difference to the run two before.
+    """Read the run lengths of COCO's compressed RLE.
+
+    Base-32 digits (character - 48, bit 5 = continue), two's complement, from the fourth run on as
+    difference to the run two before.
 
     pycocotools leaves the pixels beyond a too short string undefined, so the runs are counted
     here first. A string that ends within a number gives [-1].

@@ -22,7 +22,7 @@ _SENTENCE_FIELDS = dict(raw=str, sent_id=int)
 
 
 def read_refs(refs_file: str) -> list[dict]:
-    """Reads and checks all refs of a refs file.
+    """Read and check all refs of a refs file.
 
     Args:
         refs_file (str): Path of `refs(<split_by>).p`.
@@ -60,7 +60,7 @@ def read_refs(refs_file: str) -> list[dict]:
 
 
 def select_split(refs: list[dict], split: str, refs_file: str) -> list[dict]:
-    """The refs of one split, in file order.
+    """Return the refs of one split, in file order.
 
     Raises:
         DataError: No ref has this split; the message lists the splits there are.
@@ -103,7 +103,7 @@ def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) ->
 def read_instances(
     ann_file: str, image_ids: Collection[int], ann_ids: Collection[int]
 ) -> tuple[dict[int, dict], dict[int, dict]]:
-    """Reads the wanted images and annotations of an `instances.json`.
+    """Read the wanted images and annotations of an `instances.json`.
 
     Args:
         ann_file (str): Path of `instances.json`.
@@ -142,7 +142,7 @@ def read_instances(
 
 
 def load_records(ann_file: str, refs_file: str, split: str) -> list[dict]:
-    """Joins the refs of one split with their annotations and images.
+    """Join the refs of one split with their annotations and images.
 
     Args:
         ann_file (str): Path of `instances.json`.
@@ -209,7 +209,7 @@ def _join(ref: dict, images: dict, annotations: dict, ann_file: str, refs_file: 
 
 
 def _check_sentences(sentences: list, where: str) -> None:
-    """Checks the sentences of one ref."""
+    """Check the sentences of one ref."""
     if not sentences:
         raise DataError(f'{where} has no sentence. Correct or download the file again.')
     seen: set[int] = set()
@@ -225,7 +225,7 @@ def _check_sentences(sentences: list, where: str) -> None:
 
 
 def _check_image(image: dict, where: str) -> None:
-    """Checks one entry of `images`: fields, a size that an image can have, and the file's name."""
+    """Check one entry of `images`: fields, a size that an image can have, and the file's name."""
     _check_fields(image, dict(file_name=str, height=int, width=int), where)
     height, width = image['height'], image['width']
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
@@ -237,7 +237,7 @@ def _check_image(image: dict, where: str) -> None:
 
 
 def _index_by_id(entries: Any, wanted: Collection[int], where: str) -> dict[int, dict]:
-    """The wanted entries of a COCO list, by id."""
+    """Return the wanted entries of a COCO list, by id."""
     if not isinstance(entries, list):
         raise DataError(f'{where} is not a list. Check that `ann_file` names instances.json.')
     index: dict[int, dict] = {}
@@ -255,7 +255,7 @@ def _index_by_id(entries: Any, wanted: Collection[int], where: str) -> dict[int,
 
 
 def _check_fields(value: Any, fields: dict[str, type], where: str) -> None:
-    """Checks that `value` is a dict with the named fields of the named types."""
+    """Check that `value` is a dict with the named fields of the named types."""
     if not isinstance(value, dict):
         raise DataError(f'{where} is no dict but {type(value).__name__}. Check the file.')
     for name, kind in fields.items():

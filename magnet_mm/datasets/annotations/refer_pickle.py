@@ -106,7 +106,7 @@ def _refusal(path: str, found: str) -> DataError:
 
 
 def load_plain_pickle(path: str) -> Any:
-    """Reads a pickle of plain builtin values, running no code from it.
+    """Read a pickle of plain builtin values, running no code from it.
 
     Strings pickled by Python 2 are decoded as UTF-8, bytes in them that are not UTF-8 as Latin-1.
 

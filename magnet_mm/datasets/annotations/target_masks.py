@@ -14,7 +14,7 @@ from magnet_mm.errors import DataError
 
 
 def target_rle(record: dict, height: int, width: int, where: str) -> dict:
-    """The mask of a record as compressed RLE.
+    """Return the mask of a record as compressed RLE.
 
     Args:
         record (dict): With `segmentation` (COCO form, or {'png': path}), or with `segmentations`:
@@ -48,7 +48,7 @@ def _part_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
 
 
 def _png_to_rle(path: str, height: int, width: int, where: str) -> dict:
-    """Reads a mask image, not 0 = object; its size is compared before it is decoded."""
+    """Read a mask image, not 0 = object; its size is compared before it is decoded."""
     try:
         with open_image(path, ('PNG',)) as image:
             size = image.height, image.width

@@ -59,7 +59,7 @@ class LoadReferringImage(BaseTransform):
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        """Adds the image to the results."""
+        """Add the image to the results."""
         path = results['img_path']
         where = printable(path) + (f' (ref {results["ref_id"]})' if 'ref_id' in results else '')
         if 'image_root' in results and not self.allow_links_outside:
@@ -82,7 +82,7 @@ class LoadReferringImage(BaseTransform):
         return results
 
     def _check_size(self, image: Image.Image, results: dict, where: str) -> None:
-        """Checks the size in the header, before anything is decoded."""
+        """Check the size in the header, before anything is decoded."""
         width, height = image.size
         if width * height > self.max_pixels:
             raise DataError(
@@ -120,7 +120,7 @@ class LoadReferringMask(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Adds the mask to the results."""
+        """Add the mask to the results."""
         height, width = results['ori_shape']
         if 'height' in results and 'width' in results:
             check_annotated_size(results, (height, width))
@@ -142,7 +142,7 @@ class LoadReferringMask(BaseTransform):
 
 
 def check_annotated_size(results: dict[str, Any], size: tuple[int, int]) -> None:
-    """Checks that an image has the height and width that its annotation says.
+    """Check that an image has the height and width that its annotation says.
 
     Args:
         results: With `img_path, height, width` and, for the message, `ann_file, ref_id`.

@@ -22,7 +22,7 @@ SHIPPED_VOCABULARIES = Path(__file__).resolve().parent.parent / 'vocabularies'
 
 
 def resolve_tokenizer_path(name: str) -> str:
-    """The local directory or hub name that a tokenizer's name in a config stands for.
+    """Return the local directory or hub name that a tokenizer's name in a config stands for.
 
     Args:
         name (str): `magnet_mm://<vocabulary>` for a vocabulary shipped with the package (such
@@ -49,7 +49,7 @@ def resolve_tokenizer_path(name: str) -> str:
 
 @functools.cache
 def load_tokenizer(name: str) -> Any:
-    """The fast tokenizer of that name, loaded once per process.
+    """Return the fast tokenizer of that name, loaded once per process.
 
     BERT's WordPiece, unless the files beside the vocabulary name another one.
 
@@ -94,7 +94,7 @@ def _is_bert(directory: str) -> bool:
 
 
 def _from_hub(name: str) -> str:
-    """The tokenizer's files from the hub's local cache, or else from the hub itself.
+    """Return the tokenizer's files from the hub's local cache, or else from the hub itself.
 
     `from_pretrained` would ask the hub about each of many files and, without network, retry each
     for minutes.
@@ -156,11 +156,11 @@ class TokenizeExpression(BaseTransform):
         self.max_tokens = max_tokens
 
     def prepare(self) -> None:
-        """Loads the tokenizer now, so that forked workers share it."""
+        """Load the tokenizer now, so that forked workers share it."""
         load_tokenizer(self.tokenizer)
 
     def transform(self, results: dict) -> dict:
-        """Adds the tokens to the results."""
+        """Add the tokens to the results."""
         expression = results['expression']
         if not isinstance(expression, str):
             raise DataError(
@@ -192,7 +192,7 @@ class TokenizeExpression(BaseTransform):
 
 
 def _sample(results: dict) -> str:
-    """The sentence's place, for messages."""
+    """Return the sentence's place, for messages."""
     return (
         f'The expression of ref {results.get("ref_id")}, sentence {results.get("sent_id")} '
         f'({printable(results.get("img_path"), 200)})'

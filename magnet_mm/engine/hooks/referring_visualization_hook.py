@@ -107,7 +107,7 @@ class ReferringVisualizationHook(SegVisualizationHook):
 
 
 def _masks_only(sample: SegDataSample) -> SegDataSample:
-    """The sample's metainfo and masks on the CPU, without its logits."""
+    """Return the sample's metainfo and masks on the CPU, without its logits."""
     kept = SegDataSample(metainfo=sample.metainfo)
     for field in ('gt_sem_seg', 'pred_sem_seg'):
         if field in sample:

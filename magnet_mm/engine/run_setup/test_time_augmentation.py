@@ -15,7 +15,7 @@ GRID = 16
 
 
 def multi_scale_pipeline(pipeline: Sequence[dict], scales: Sequence[float]) -> list[dict]:
-    """The pipeline with its ``Resize`` repeated at several scales, by mmcv's ``TestTimeAug``.
+    """Repeat the pipeline's ``Resize`` at several scales, by mmcv's ``TestTimeAug``.
 
     Every variant is resized from the original image. The sentence, its tokens and everything else
     stay as they are. Horizontal flips are no option: they would make "left" mean "right".

@@ -174,7 +174,7 @@ def _look_around(attention: nn.Module) -> None:
 def _sampling_grid(
     shapes: tuple[tuple[int, int], ...], points: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """What turns offsets in cells into locations: the queries' centres and the sizes of cells.
+    """Return what makes locations of offsets in cells: the queries' centres, the cells' sizes.
 
     Returns:
         ``[S, 1, 2 K]`` and ``[2 K]``, (x, y) pairs for ``K = levels * points``. Written out: short

@@ -138,7 +138,7 @@ class OneQueryMask2FormerHead(BaseModule):
         return [*masks, _mask(kernel, mask_feature)]
 
     def _kernel(self, query: Tensor) -> Tensor:
-        """What the mask feature is multiplied with, ``[B, 1, C]``."""
+        """Return what the mask feature is multiplied with, ``[B, 1, C]``."""
         return self.mask_embed(self.transformer_decoder.post_norm(query))
 
     def _blocked(self, mask: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -60,7 +60,7 @@ class PyramidAlignment(nn.Module):
         )
 
     def forward(self, visual: Tensor, fused: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
-        """Decoder feature of a stage.
+        """Compute the decoder feature of a stage.
 
         Args:
             visual: ungated ``V [B, H, W, C]``.

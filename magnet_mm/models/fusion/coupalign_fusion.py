@@ -43,7 +43,7 @@ class CoupAlignFusion(BaseModule):
         self.norm = nn.LayerNorm(visual_channels)
 
     def text_branch(self) -> list[nn.Module]:
-        """The modules that update the words; unused where nothing reads the result."""
+        """Return the modules that update the words; unused where nothing reads the result."""
         return [*self.alignment.word_branch(), self.text_gate]
 
     def forward(

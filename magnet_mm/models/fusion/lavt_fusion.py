@@ -39,7 +39,7 @@ class PWAMFusion(BaseModule):
         self.norm = nn.LayerNorm(visual_channels)
 
     def text_branch(self) -> list[nn.Module]:
-        """The modules that update the words: none."""
+        """Return the modules that update the words: none."""
         return []
 
     def forward(

@@ -51,7 +51,7 @@ class MagNetFusion(BaseModule):
         self.text_gate = LanguageGate(text_channels, zero_init=True)
 
     def text_branch(self) -> list[nn.Module]:
-        """The modules that update the words; unused where nothing reads the result."""
+        """Return the modules that update the words; unused where nothing reads the result."""
         return [self.text_pwam, self.text_gate]
 
     def forward(

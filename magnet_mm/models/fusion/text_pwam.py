@@ -65,7 +65,7 @@ class TextPWAM(nn.Module):
         return F.gelu(self.project(language * self.norm(self.out(values))))
 
     def _inverse_deviations(self, centred: Tensor) -> tuple[Tensor, Tensor]:
-        """What the instance norms of ``key(V)`` and ``value(V)`` multiply with.
+        """Return what the instance norms of ``key(V)`` and ``value(V)`` multiply with.
 
         At least float32. The variance of ``V w`` is ``w^T cov(V) w``; where the map has few pixels,
         projecting them is cheaper.

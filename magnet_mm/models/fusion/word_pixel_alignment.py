@@ -38,7 +38,7 @@ class WordPixelAlignment(nn.Module):
         self.word_norm = nn.LayerNorm(text_channels)
 
     def word_branch(self) -> list[nn.Module]:
-        """The modules of the direction from pixels to words alone."""
+        """Return the modules of the direction from pixels to words alone."""
         return [self.pixel_value, self.word_out, self.word_norm]
 
     def forward(

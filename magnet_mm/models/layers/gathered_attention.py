@@ -76,7 +76,7 @@ def gather_deformable_attention(
     sampling_locations: Tensor,
     attention_weights: Tensor,
 ) -> Tensor:
-    """The same as :func:`deformable_attention`, on any device."""
+    """Compute the same as :func:`deformable_attention`, on any device."""
     batch, _, heads, _ = value.shape
     queries, points = sampling_locations.shape[1], sampling_locations.shape[4]
     locations = sampling_locations.flatten(3)  # [B, Q, heads, 2 K]
@@ -95,7 +95,7 @@ def gather_deformable_attention(
 
 
 def _interiors(stored: Tensor, shapes: tuple[tuple[int, int], ...]) -> Iterator[Tensor]:
-    """The cells of every level without their border, as views ``[B, h, w, heads, d]``."""
+    """Return the cells of every level without their border, as views ``[B, h, w, heads, d]``."""
     for start, (height, width) in zip(_starts(shapes)[0], shapes, strict=True):
         rows = stored[:, start : start + height * (width + 1)]
         yield rows.unflatten(1, (height, width + 1))[:, :, :width]
@@ -113,7 +113,7 @@ def _table(value: Tensor, shapes: tuple[tuple[int, int], ...]) -> Tensor:
 def _rows_and_weights(
     locations: Tensor, attention: Tensor, layout: _Layout
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What is gathered: table rows (int32) and weights ``[bags, 4 K]``, and the fractions.
+    """Return what is gathered: table rows (int32) and weights ``[bags, 4 K]``, and the fractions.
 
     The fractions ``[B, Q, heads, 2 K]`` are the distances of the points from their (y0, x0) corners
     in cells.

@@ -63,7 +63,7 @@ class PixelWordAttention(nn.Module):
         self.out_norm = _build_norm(norm, channels)
 
     def affinity(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The two factors of the pixel-word affinity ``Q K^T``.
+        """Return the two factors of the pixel-word affinity ``Q K^T``.
 
         Args:
             pixels: ``V [B, N, C]``.
@@ -79,7 +79,7 @@ class PixelWordAttention(nn.Module):
         return split_heads(query, self.num_heads), split_heads(key, self.num_heads)
 
     def gather(self, query: Tensor, key: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
-        """What every pixel gathers from the words, ``G [B, N, C]``, given :meth:`affinity`."""
+        """Gather for every pixel from the words, ``G [B, N, C]``, given :meth:`affinity`."""
         mask = word_mask.to(words.dtype)
         value = self.value(words) * mask.unsqueeze(-1)
         if self.centre_values:

@@ -26,7 +26,7 @@ def grid_sample_deformable_attention(
     sampling_locations: Tensor,
     attention_weights: Tensor,
 ) -> Tensor:
-    """The same as :func:`deformable_attention`, in operations that ONNX has."""
+    """Compute the same as :func:`deformable_attention`, in operations that ONNX has."""
     heads = value.shape[2]
     maps = value.permute(0, 2, 3, 1).flatten(0, 1)  # [B * heads, d, S]
     grid = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)  # [B * heads, Q, levels ..]

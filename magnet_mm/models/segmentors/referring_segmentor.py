@@ -116,7 +116,7 @@ class ReferringSegmentor(EncoderDecoder):
         attention_mask: Tensor,
         image_of: Tensor | None = None,
     ) -> Tensor:
-        """The pure-tensor entry point: what is exported, compiled, benchmarked and compared.
+        """Compute mask logits: the pure-tensor entry point, which is exported and compiled.
 
         Args:
             images: normalised RGB ``[B, 3, H, W]``, float.

@@ -82,7 +82,7 @@ class StagewiseTextEncoder(BaseModule):
                 ) from error
 
     def _read_sizes(self, model_type: str, config: dict) -> PretrainedConfig:
-        """transformers' configuration; it would take unknown keys and ignore them."""
+        """Return transformers' configuration; it would take unknown keys and ignore them."""
         known = model_type in CONFIG_MAPPING
         default = AutoConfig.for_model(model_type) if known else None
         if type(default) not in MODEL_MAPPING or not hasattr(default, 'vocab_size'):

@@ -76,7 +76,7 @@ class StagewiseAdapter(BaseModule):
 
 
 def _output_maps(backbone: nn.Module, images: Tensor) -> Sequence[Tensor]:
-    """The backbone's own output for one small image.
+    """Return the backbone's own output for one small image.
 
     Raises:
         ConfigError: when it is not three or four maps.
@@ -104,7 +104,7 @@ def _output_maps(backbone: nn.Module, images: Tensor) -> Sequence[Tensor]:
 def _find_stages(
     backbone: nn.Module, images: Tensor, maps: Sequence[Tensor]
 ) -> list[list[Step]] | None:
-    """Steps of every stage, if one of the known ways leads to exactly these maps."""
+    """Return the steps of every stage, if one of the known ways leads to exactly these maps."""
     for steps in _candidates(backbone):
         try:
             stages = _group(steps, images, maps)

@@ -97,7 +97,7 @@ class ShiftedWindowAttention(nn.Module):
 def window_layout(
     height: int, width: int, window: int, shift: int, device: torch.device
 ) -> WindowLayout:
-    """The layout of a map of ``height * width`` tokens; kept per size.
+    """Return the layout of a map of ``height * width`` tokens; kept per size.
 
     The map is padded at the bottom and right to multiples of ``window`` and rolled by ``-shift``,
     as in mmseg.
