@@ -111,7 +111,14 @@ def _make_samples(
             )
         )
         sample.gt_sem_seg = PixelData(data=mask)
-        sample.set_data(dict(input_ids=ids, attention_mask=(torch.arange(tokens) < length).long()))
+        place = torch.arange(tokens)
+        sample.set_data(
+            dict(
+                input_ids=ids,
+                attention_mask=(place < length).long(),
+                special_tokens_mask=((place == 0) | (place >= length - 1)).long(),
+            )
+        )
         samples.append(sample)
     return images, samples
 

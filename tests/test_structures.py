@@ -4,7 +4,8 @@
 import pytest
 import torch
 
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.errors import ConfigError
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 
 def features() -> CrossModalFeatures:
@@ -12,7 +13,7 @@ def features() -> CrossModalFeatures:
         [[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]], [[1.0, 0.0], [2.0, 1.0], [6.0, 5.0]]]
     )
     word_mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
-    return CrossModalFeatures((), words, word_mask, torch.zeros(5, 2))
+    return CrossModalFeatures((), TextFeatures(words, word_mask))
 
 
 def test_mean_is_over_real_tokens_only():
@@ -28,5 +29,5 @@ def test_cls_is_the_first_token():
 
 
 def test_unknown_pooling():
-    with pytest.raises(ValueError, match="'mean' or 'cls', not 'max'"):
+    with pytest.raises(ConfigError, match="'own', not 'max'"):
         features().sentence('max')

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from magnet_mm.errors import DataError
+from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import encode_mask
+from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.evaluation.geometry import to_original
 
 
 @dataclass
@@ -25,7 +26,8 @@ class ReferringResult:
         image_path: The path or address, or None for an image handed in.
         expression: The sentence.
         mask: bool [H, W] at the size of the image.
-        score: The mean foreground probability over the mask, 0.5 to 1, or 0 for an empty mask.
+        score: The mean foreground probability over the mask, or 0 for an empty mask.
+        no_target: The model says that nothing in the image is meant; the mask is then empty.
         notes: What the model could not read of the sentence.
         probability: float32 [H, W] of 0 to 1, the foreground probability; None unless asked for.
         picture: RGB uint8 [h, w, 3], image and mask under the sentence; None unless asked for.
@@ -36,6 +38,7 @@ class ReferringResult:
     expression: str
     mask: np.ndarray
     score: float
+    no_target: bool = False
     notes: tuple[str, ...] = ()
     probability: np.ndarray | None = None
     picture: np.ndarray | None = None
@@ -52,49 +55,49 @@ class ReferringResult:
             expression=self.expression,
             score=self.score,
             area=self.area,
+            no_target=self.no_target,
             notes=list(self.notes),
             mask=encode_mask(self.mask),
         )
 
 
-def foreground_logits(sample: SegDataSample) -> Tensor:
-    """Return the foreground logits of a predicted sample at its image's size, float32 [H, W].
+def foreground_logits(sample: SegDataSample) -> tuple[Tensor, ForegroundRule]:
+    """Foreground logits of a predicted sample at its image's size, float32 [H, W], and the rule.
 
-    Resized bilinearly, as ``ReferringMetric(resolution='original')`` does. Above 0 is foreground;
-    their sigmoid is the foreground probability, also where the model has two channels.
+    They are those of ``ReferringMetric(resolution='original')``: same rule, same way back.
 
     Args:
-        sample: With ``seg_logits`` [1 or 2, h, w] and ``ori_shape``.
+        sample: With ``seg_logits`` [C, h, w], ``foreground`` and a record of its geometry.
 
     Raises:
-        DataError: If there are not one or two channels, or a logit is not finite.
+        DataError: If a logit is not finite, or the geometry is not known.
     """
     logits = sample.seg_logits.data.float()
-    where = f'{sample.get("img_path")}, "{sample.expression}"'
-    if logits.shape[0] not in (1, 2):
-        raise DataError(f'{where}: the logits have {logits.shape[0]} channels, not 1 or 2.')
     if not torch.isfinite(logits).all():
         raise DataError(
-            f'{where}: the logits hold NaN or infinity. The weights are of a training that '
-            'diverged; use an earlier checkpoint.'
+            f'{sample.get("img_path")}, "{sample.expression}": the logits hold NaN or infinity. '
+            'The weights are of a training that diverged; use an earlier checkpoint.'
         )
-    left, right, top, bottom = sample.get('img_padding_size', (0, 0, 0, 0))
-    logits = logits[:, top : logits.shape[1] - bottom, left : logits.shape[2] - right]
-    foreground = logits[0] if logits.shape[0] == 1 else logits[1] - logits[0]
-    size = tuple(sample.ori_shape[:2])
-    return F.interpolate(foreground[None, None], size, mode='bilinear', align_corners=True)[0, 0]
+    try:
+        rule = ForegroundRule.of(sample, logits.shape[0])
+        foreground = rule.foreground(logits)
+    except ConfigError as error:
+        raise DataError(f'{sample.get("img_path")}, "{sample.expression}": {error}') from error
+    return to_original(foreground, sample.metainfo, align_corners=rule.align_corners), rule
 
 
 def make_result(sample: SegDataSample, image_name: str, **fields: Any) -> ReferringResult:
-    """Return the result of a predicted sample, its probability map included.
+    """Make the result of a predicted sample, its probability map included.
 
     Args:
         sample: See :func:`foreground_logits`; with ``expression`` and ``img_path``.
         image_name: The image's name.
         **fields: Other fields of the result.
     """
-    logits = foreground_logits(sample).cpu()
-    mask, probability = (logits > 0).numpy(), logits.sigmoid().numpy()
+    logits, rule = foreground_logits(sample)
+    no_target = 'pred_no_target' in sample and bool(sample.pred_no_target)
+    mask = (rule.mask(logits) & (not no_target)).cpu().numpy()
+    probability = logits.sigmoid().cpu().numpy()
     score = float(probability[mask].mean(dtype=np.float64)) if mask.any() else 0.0
     return ReferringResult(
         image_name=image_name,
@@ -102,6 +105,7 @@ def make_result(sample: SegDataSample, image_name: str, **fields: Any) -> Referr
         expression=sample.expression,
         mask=mask,
         score=score,
+        no_target=no_target,
         probability=probability,
         **fields,
     )

@@ -15,7 +15,6 @@ from numbers import Integral
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -24,6 +23,8 @@ from torch import Tensor
 
 from magnet_mm.datasets.expressions import check_kind
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.evaluation.geometry import to_original
 from magnet_mm.evaluation.results_io import (
     Item,
     ItemKey,
@@ -49,8 +50,9 @@ class ReferringMetric(BaseMetric):
     Args:
         resolution: ``'input'`` compares ``pred_sem_seg`` with ``gt_sem_seg`` at the network's input
             resolution (the published LAVT and MagNet numbers); ``'original'`` resizes
-            ``seg_logits`` to ``ori_shape`` (bilinear, ``align_corners=True`` like the model's own
-            upsampling: our choice), thresholds there and compares with ``gt_rle``.
+            the foreground logits to ``ori_shape`` (bilinear: our choice;
+            :func:`magnet_mm.evaluation.geometry.to_original`), makes the mask there and compares it
+            with ``gt_rle``.
         output_dir: directory for the per-item results with masks, one
             ``items_<dataset>_<split>.jsonl`` per split (see ``results_io``). mmseg's
             ``tools/test.py`` sets it from ``--out``. ``None`` writes nothing.
@@ -235,15 +237,16 @@ def _binary_mask(sample: dict, field: str, name: str) -> Tensor:
 
 
 def _original_prediction(logits: Tensor | None, sample: dict, name: str) -> Tensor:
-    if logits is None or 'ori_shape' not in sample:
-        raise DataError(f"{name} has no seg_logits or ori_shape; resolution='original' needs both")
-    if logits.ndim != 3 or logits.shape[0] not in (1, 2):
-        raise DataError(f'seg_logits of {name} should be [1 or 2, H, W], got {tuple(logits.shape)}')
-    height, width = sample['ori_shape'][:2]
-    logits = F.interpolate(
-        logits[None].float(), size=(height, width), mode='bilinear', align_corners=True
-    )[0]
-    return logits[0] > 0 if logits.shape[0] == 1 else logits.argmax(dim=0).bool()
+    """Make the mask at the original image's size, as the inferencer gives it."""
+    if logits is None:
+        raise DataError(f"{name} has no seg_logits; resolution='original' needs them")
+    try:
+        rule = ForegroundRule.of(sample, logits.shape[0])
+        foreground = rule.foreground(logits.float())
+        original = to_original(foreground, sample, align_corners=rule.align_corners)
+    except (ConfigError, DataError) as error:
+        raise DataError(f'{name}: {error}') from error
+    return rule.mask(original) & (not sample.get('pred_no_target', False))
 
 
 def _original_ground_truth(sample: dict, name: str) -> Tensor:

@@ -1,74 +1,153 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""The encoder of every method: visual stages x text stages x a fusion module per stage."""
+"""The encoder of every method: an image encoder, a text encoder, and what fuses them, per stage.
+
+A text encoder is a module with ``channels`` (width ``D`` of its words), ``sentence_channels`` (None
+without a sentence vector of its own), ``vocabulary_size`` (None where it has no vocabulary),
+``word_embedding`` (``[vocabulary, E]`` or None), ``stagewise``, ``reads_image`` and
+``forward(input_ids, attention_mask, **text) -> TextFeatures``. A stagewise one also runs in
+``groups``, one per visual stage: ``embed``, ``additive_mask``, ``stage``. One that ``reads_image``
+is given the finished maps, ``visual=(F_1, ...)``, as well.
+
+A fusion module takes ``(visual [B, H, W, C], text, update_words)``, returns a
+:class:`~magnet_mm.structures.FusionOutput`, states its ``out_channels``, and names the modules that
+update the words in ``text_branch()``. If it has a method ``after_downsample(visual, text) ->
+(visual, words)``, that acts on what the next stage is given.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mmengine.model import BaseModule, ModuleList
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, FusionOutput, TextFeatures
+
+
+class NoFusion(BaseModule):
+    """A stage without language: its map goes on, and to the heads, as it is."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.out_channels = channels
+
+    def text_branch(self) -> list[nn.Module]:
+        """Name the modules that update the words: none."""
+        return []
+
+    def forward(
+        self, visual: Tensor, text: TextFeatures, update_words: bool = True
+    ) -> FusionOutput:
+        """Hand both on."""
+        return FusionOutput(visual, text.words, visual)
 
 
 @MODELS.register_module()
 class CrossModalEncoder(BaseModule):
-    """Runs image and sentence side by side and fuses them after every stage.
+    """Encodes image and sentence, and fuses them inside, behind, or not at all.
 
-    A backbone that cannot be opened between its stages (``stagewise = False``) runs through first;
-    then its finished maps are fused, from fine to coarse, and none feeds a further stage.
+    A stagewise text encoder runs side by side with the image, group by group, where something fuses
+    them; any other runs through first. An image encoder that cannot be opened between its stages
+    (``stagewise = False``) runs through before the first fusion; then its finished maps are fused,
+    from fine to coarse, and none feeds a further stage.
 
     Args:
         visual: config of a stage-wise visual backbone (``channels``, ``embed``, ``stage``,
             ``downsample``; see :mod:`magnet_mm.models.visual.stagewise_swin`).
-        text: config of a stage-wise text encoder (``channels``, ``embed``, ``additive_mask``,
-            ``stage``, ``word_embedding``).
-        fusion: config of one fusion module; it is built once per stage, with
-            ``visual_channels``, ``text_channels`` and ``is_last`` filled in.
+        text: config of a text encoder, see this module's text.
+        fusion: config of one fusion module, built once per stage; or a list with one config, or
+            None, per stage; or None: the heads fuse. ``visual_channels``, ``text_channels`` and
+            ``is_last`` are filled in, and what a module lists in ``derived_arguments`` (out of
+            ``sentence_channels``).
 
     Raises:
-        ConfigError: when the text encoder has not one group of layers per visual stage.
+        ConfigError: when a list has not one entry per visual stage, when a stagewise text encoder
+            has not one group of layers per visual stage, or when a module wants a sentence vector
+            that the text encoder does not have.
     """
 
     def __init__(
-        self, visual: dict, text: dict, fusion: dict, init_cfg: dict | None = None
+        self,
+        visual: dict,
+        text: dict,
+        fusion: dict | Sequence[dict | None] | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.visual = MODELS.build(visual)
         self.text = MODELS.build(text)
-        last = len(self.visual.channels) - 1
-        if len(self.text.groups) != last + 1:
+        stages = len(self.visual.channels)
+        fusions = [fusion] * stages if fusion is None or isinstance(fusion, dict) else list(fusion)
+        if len(fusions) != stages:
             raise ConfigError(
-                f'{visual["type"]} has {last + 1} stages, but text.groups={self.text.groups} has '
-                f'{len(self.text.groups)} entries. Give one number of layers per stage.'
+                f'fusion lists {len(fusions)} modules, but {visual["type"]} has {stages} stages. '
+                'Give one entry per stage, None where nothing is fused.'
             )
         self._fuses_inside = getattr(self.visual, 'stagewise', True)
-        self.fusion = ModuleList(
-            MODELS.build(
-                dict(
-                    fusion,
-                    visual_channels=channels,
-                    text_channels=self.text.channels,
-                    is_last=index == last or not self._fuses_inside,
-                )
+        self._fused = [config is not None for config in fusions]
+        self._side_by_side = self.text.stagewise and any(self._fused)
+        if self._side_by_side and len(self.text.groups) != stages:
+            raise ConfigError(
+                f'{visual["type"]} has {stages} stages, but text.groups={self.text.groups} has '
+                f'{len(self.text.groups)} entries. Give one number of layers per stage.'
             )
-            for index, channels in enumerate(self.visual.channels)
+        self.fusion = ModuleList(
+            NoFusion(channels) if config is None else self._build_fusion(config, index)
+            for index, (config, channels) in enumerate(
+                zip(fusions, self.visual.channels, strict=True)
+            )
+        )
+
+    def _build_fusion(self, config: dict, index: int) -> nn.Module:
+        wanted = getattr(MODELS.get(config['type']), 'derived_arguments', ())
+        if 'sentence_channels' in wanted and self.sentence_channels is None:
+            raise ConfigError(
+                f'{config["type"]} reads a sentence vector, which {type(self.text).__name__} does '
+                'not have. Name a text encoder that has one.'
+            )
+        return MODELS.build(
+            dict(
+                config,
+                visual_channels=self.visual.channels[index],
+                text_channels=self.text_channels,
+                is_last=index == len(self.visual.channels) - 1 or not self._fuses_inside,
+                **{name: getattr(self, name) for name in wanted},
+            )
         )
 
     @property
-    def visual_channels(self) -> tuple[int, ...]:
-        """Channels of the fused features, fine to coarse."""
-        return self.visual.channels
+    def feature_channels(self) -> tuple[int, ...]:
+        """Channels of the features ``F_i`` for the heads, fine to coarse."""
+        return tuple(fusion.out_channels for fusion in self.fusion)
 
     @property
     def text_channels(self) -> int:
-        """Width of the word features."""
+        """Width ``D`` of the word features."""
         return self.text.channels
 
     @property
-    def vocabulary_size(self) -> int:
-        """Number of token ids of the text encoder."""
-        return self.text.word_embedding.shape[0]
+    def sentence_channels(self) -> int | None:
+        """Width of the text encoder's own sentence vector; None where it has none."""
+        return self.text.sentence_channels
+
+    @property
+    def embedding_channels(self) -> int | None:
+        """Width ``E`` of the word embedding; None where there is none."""
+        embedding = self.text.word_embedding
+        return None if embedding is None else embedding.shape[1]
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Number of token ids; None where the text encoder has no vocabulary."""
+        return self.text.vocabulary_size
+
+    def freeze_unread(self) -> None:
+        """Freeze what updates the words for the last time, where no head reads them."""
+        for module in self.fusion[-1].text_branch():
+            module.requires_grad_(False)
 
     def forward(
         self,
@@ -77,6 +156,7 @@ class CrossModalEncoder(BaseModule):
         attention_mask: Tensor,
         final_words: bool = True,
         image_of: Tensor | None = None,
+        **text: Tensor,
     ) -> CrossModalFeatures:
         """Encode a batch.
 
@@ -89,21 +169,71 @@ class CrossModalEncoder(BaseModule):
             image_of: int64 ``[B]``, which of fewer ``images [U, 3, H, W]`` each sentence speaks
                 of; up to the first fusion an image is then encoded once, not once per sentence.
                 None: one image per sentence.
+            **text: what else the tokenizer says of the sentences, ``text_* [B, ...]``.
         """
+        if not any(self._fused):
+            return self._encode_alone(images, input_ids, attention_mask, image_of, text)
+        if self._side_by_side:
+            words = self.text.embed(input_ids)
+            additive_mask = self.text.additive_mask(attention_mask)
+            state = TextFeatures(words, attention_mask, embeddings=words)
+        else:
+            state = self.text(input_ids, attention_mask, **text)
         stage_input = self.visual.embed(images)
-        words = self.text.embed(input_ids)
-        additive_mask = self.text.additive_mask(attention_mask)
         last = len(self.fusion) - 1
-        features = []
+        features, extras = [], []
         for index, fusion in enumerate(self.fusion):
             visual = self.visual.stage(index, stage_input)
-            if image_of is not None and (index == 0 or not self._fuses_inside):
+            if image_of is not None and (self._fused[index] or not self._fuses_inside):
                 visual = visual.index_select(0, image_of)
-            words = self.text.stage(index, words, additive_mask)
-            visual, words, feature = fusion(
-                visual, words, attention_mask, update_words=final_words or index < last
-            )
-            features.append(feature.permute(0, 3, 1, 2))
+                if self._fuses_inside:  # the stages after the first fusion see the sentences' maps
+                    features = [feature.index_select(0, image_of) for feature in features]
+                    image_of = None
+            if self._side_by_side:
+                state = replace(state, words=self.text.stage(index, state.words, additive_mask))
+            update = final_words or index < last
+            visual, words, feature, extra = fusion(visual, state, update_words=update)
+            state = replace(state, words=words)
+            features.append(self._feature(index, feature).permute(0, 3, 1, 2))
+            extras.append(extra or {})
             if index < last and self._fuses_inside:
                 stage_input = self.visual.downsample(index, visual)
-        return CrossModalFeatures(tuple(features), words, attention_mask, self.text.word_embedding)
+                if hasattr(fusion, 'after_downsample'):
+                    stage_input, words = fusion.after_downsample(stage_input, state)
+                    state = replace(state, words=words)
+        return CrossModalFeatures(tuple(features), state, self.text.word_embedding, extras)
+
+    def _encode_alone(
+        self,
+        images: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        image_of: Tensor | None,
+        text: dict[str, Tensor],
+    ) -> CrossModalFeatures:
+        """Image and sentence each alone; the heads fuse."""
+        visual = self.encode_images(images)
+        if image_of is not None:
+            visual = tuple(feature.index_select(0, image_of) for feature in visual)
+        if self.text.reads_image:
+            text = dict(text, visual=visual)
+        words = self.text(input_ids, attention_mask, **text)
+        return CrossModalFeatures(visual, words, self.text.word_embedding)
+
+    def _feature(self, index: int, feature: Tensor) -> Tensor:
+        """Give what the heads see of a stage: the fused feature, or the backbone's own output."""
+        if self._fused[index] or not hasattr(self.visual, 'output'):
+            return feature
+        return self.visual.output(index, feature)
+
+    def encode_images(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Run the image encoder alone, ``[B, 3, H, W]`` to ``F_i [B, C_i, H_i, W_i]``."""
+        stage_input = self.visual.embed(images)
+        maps = []
+        last = len(self.visual.channels) - 1
+        for index in range(last + 1):
+            visual = self.visual.stage(index, stage_input)
+            maps.append(self._feature(index, visual).permute(0, 3, 1, 2))
+            if index < last and self._fuses_inside:
+                stage_input = self.visual.downsample(index, visual)
+        return tuple(maps)

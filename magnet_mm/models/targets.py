@@ -13,24 +13,39 @@ from torch import Tensor
 from magnet_mm.errors import DataError
 
 
-def stack_text(data_samples: Sequence[SegDataSample] | None) -> tuple[Tensor, Tensor]:
-    """``input_ids`` and ``attention_mask`` of a batch, each int64 ``[B, T]``.
+def stack_text(data_samples: Sequence[SegDataSample] | None) -> dict[str, Tensor]:
+    """Stack what the text encoder reads of a batch.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, int64 ``[B, T]``, and every ``text_*`` field of the
+        samples, ``[B, ...]``, under its name.
 
     Raises:
         DataError: without data samples, or when a sample has no tokens.
     """
     if data_samples is None:
         raise DataError('The model needs data samples, which carry the sentences.')
+    extra = [name for name in data_samples[0].keys() if name.startswith('text_')]
+    return {name: _stack(data_samples, name) for name in ('input_ids', 'attention_mask', *extra)}
+
+
+def stack_special_tokens(data_samples: Sequence[SegDataSample]) -> Tensor:
+    """``special_tokens_mask`` of a batch, int64 ``[B, T]``: 1 where no word stands.
+
+    Raises:
+        DataError: when a sample has none.
+    """
+    return _stack(data_samples, 'special_tokens_mask')
+
+
+def _stack(data_samples: Sequence[SegDataSample], name: str) -> Tensor:
     for sample in data_samples:
-        if 'input_ids' not in sample or 'attention_mask' not in sample:
+        if name not in sample:
             raise DataError(
-                f'The sample of {sample.get("img_path", "an image")} has no input_ids and '
-                'attention_mask; add TokenizeExpression and PackReferringInputs to the pipeline.'
+                f'The sample of {sample.get("img_path", "an image")} has no {name}; add '
+                'TokenizeExpression and PackReferringInputs to the pipeline.'
             )
-    return (
-        torch.stack([sample.input_ids for sample in data_samples]),
-        torch.stack([sample.attention_mask for sample in data_samples]),
-    )
+    return torch.stack([sample.get(name) for sample in data_samples])
 
 
 def shared_images(images: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import mmcv
 import numpy as np
+import torch
 from mmengine.dist import master_only
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from magnet_mm.evaluation.geometry import to_original
 from magnet_mm.visualization.panels import MAX_PANEL, draw_panels
 
 
@@ -49,12 +51,16 @@ class ReferringVisualizer(SegLocalVisualizer):
         """
         ground_truth = _mask(data_sample, 'gt_sem_seg') if draw_gt else None
         prediction = _mask(data_sample, 'pred_sem_seg') if draw_pred else None
+        iou = _iou(ground_truth, prediction)
+        ground_truth, prediction = (
+            _on_the_image(mask, data_sample) for mask in (ground_truth, prediction)
+        )
         return draw_panels(
             image,
             expression=None if data_sample is None else data_sample.get('expression'),
             ground_truth=ground_truth,
             prediction=prediction,
-            iou=_iou(ground_truth, prediction),
+            iou=iou,
             alpha=self.alpha,
             titles=with_labels,
             max_panel=max_panel,
@@ -106,6 +112,17 @@ def _mask(data_sample: SegDataSample | None, field: str) -> np.ndarray | None:
     if data_sample is None or field not in data_sample:
         return None
     return data_sample.get(field).data.squeeze(0).cpu().numpy()
+
+
+def _on_the_image(mask: np.ndarray | None, data_sample: SegDataSample | None) -> np.ndarray | None:
+    """Take a mask of the network's input to where the original image shows it.
+
+    Without a record of the geometry the mask is taken to cover the image.
+    """
+    if mask is None or not {'img_shape', 'ori_shape'} <= set(data_sample.metainfo):
+        return mask
+    maps = torch.from_numpy(np.ascontiguousarray(mask, np.uint8))
+    return to_original(maps, data_sample.metainfo, mode='nearest-exact').numpy()
 
 
 def _iou(ground_truth: np.ndarray | None, prediction: np.ndarray | None) -> float | None:

@@ -252,9 +252,9 @@ def test_diverged_weights_are_an_error(random_weights, tmp_path):
 def test_logits_that_are_none(inferencer):
     data = next(inferencer.pipeline(noise(0), ('red',)))
     sample = inferencer.forward(inferencer.collate_fn([data]))[0]
-    assert foreground_logits(sample).shape == (60, 90)
+    assert foreground_logits(sample)[0].shape == (60, 90)
     for logits, message in (
-        (torch.zeros(3, 80, 80), '3 channels'),
+        (torch.zeros(3, 80, 80), 'not 3'),
         (torch.full((1, 80, 80), float('nan')), 'NaN or infinity'),
     ):
         sample.seg_logits = PixelData(data=logits)

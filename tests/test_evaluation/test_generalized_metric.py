@@ -104,6 +104,7 @@ def test_at_original_resolution():
         one.set_metainfo(
             dict(
                 ori_shape=(SIZE, SIZE),
+                img_shape=(SIZE, SIZE),
                 gt_rle=encode_mask(one.gt_sem_seg.data[0].numpy()),
             )
         )

@@ -59,6 +59,7 @@ def make_sample(prediction, ground_truth, sent_id=0, kind=None, logits=None, **m
     sample.pred_sem_seg = PixelData(data=torch.as_tensor(prediction, dtype=torch.uint8)[None])
     if logits is not None:
         sample.seg_logits = PixelData(data=torch.as_tensor(logits, dtype=torch.float32))
+        sample.set_metainfo(dict(img_shape=tuple(sample.seg_logits.shape)))
     return sample
 
 
@@ -187,10 +188,10 @@ def test_original_mask_must_have_the_original_shape():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({}, 'no seg_logits or ori_shape'),
-        ({'logits': np.ones((1, 2, 2))}, 'no seg_logits or ori_shape'),
+        ({}, 'no seg_logits'),
+        ({'logits': np.ones((1, 2, 2))}, 'does not say ori_shape'),
         ({'logits': np.ones((1, 2, 2)), 'ori_shape': (2, 2)}, 'no gt_rle'),
-        ({'logits': np.ones((3, 2, 2)), 'ori_shape': (2, 2)}, r'\[1 or 2, H, W\]'),
+        ({'logits': np.ones((3, 2, 2)), 'ori_shape': (2, 2)}, '1 or 2 channels, not 3'),
         (
             {'logits': np.ones((1, 2, 2)), 'ori_shape': (2, 2), 'gt_rle': {'size': [2, 2]}},
             'sent_id 0.*gt_rle is not a COCO compressed RLE',

@@ -6,7 +6,7 @@ import torch
 from mmseg.registry import MODELS
 
 from magnet_mm.models.targets import stack_text
-from magnet_mm.structures import FusionOutput
+from magnet_mm.structures import FusionOutput, TextFeatures
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def encoder(tiny_magnet_config):
 def batch(make_samples):
     """Images ([B, 3, 64, 64]), ids and mask; the second sentence is padded."""
     images, samples = make_samples(batch=2, lengths=(10, 6))
-    return images, *stack_text(samples)
+    return images, *stack_text(samples).values()
 
 
 def test_shapes(encoder, batch):
@@ -35,14 +35,14 @@ def test_shapes(encoder, batch):
     assert features.word_embedding is encoder.text.embeddings.word_embeddings.weight
     assert features.pixel_embedding is None
     assert features.word_targets is None
-    assert encoder.visual_channels == (32, 64, 128, 256)
+    assert encoder.feature_channels == (32, 64, 128, 256)
     assert encoder.text_channels == 64
     assert encoder.vocabulary_size == 200
 
 
 def test_odd_image_size(encoder, make_samples):
     images, samples = make_samples(batch=1, size=(50, 37))
-    shapes = [tuple(f.shape[2:]) for f in encoder(images, *stack_text(samples)).visual]
+    shapes = [tuple(f.shape[2:]) for f in encoder(images, **stack_text(samples)).visual]
     assert shapes == [(13, 10), (7, 5), (4, 3), (2, 2)]
 
 
@@ -55,7 +55,9 @@ def test_order_of_the_stages(encoder, batch):
     for index in range(4):
         visual = encoder.visual.stage(index, visual)
         words = encoder.text.stage(index, words, additive_mask)
-        visual, words, feature = encoder.fusion[index](visual, words, attention_mask)
+        visual, words, feature, _ = encoder.fusion[index](
+            visual, TextFeatures(words, attention_mask)
+        )
         expected.append(feature)
         if index < 3:
             visual = encoder.visual.downsample(index, visual)
@@ -83,9 +85,9 @@ def test_every_fusion_is_asked_for_words_but_the_last(encoder, batch):
     asked = []
     for fusion in encoder.fusion:
 
-        def spy(visual, words, mask, update_words=True):
+        def spy(visual, text, update_words=True):
             asked.append(update_words)
-            return FusionOutput(visual, words, visual)
+            return FusionOutput(visual, text.words, visual)
 
         fusion.forward = spy
     encoder(*batch, final_words=False)

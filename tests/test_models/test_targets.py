@@ -22,7 +22,7 @@ MASK = [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 
 def test_stack_text(make_samples):
     _, samples = make_samples(batch=3, size=8, tokens=6, lengths=(6, 4, 3))
-    input_ids, attention_mask = stack_text(samples)
+    input_ids, attention_mask = stack_text(samples).values()
     assert input_ids.dtype == attention_mask.dtype == torch.int64
     assert attention_mask.tolist() == [[1] * 6, [1] * 4 + [0] * 2, [1] * 3 + [0] * 3]
     assert torch.equal(input_ids[1], samples[1].input_ids)

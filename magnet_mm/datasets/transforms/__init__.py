@@ -2,10 +2,12 @@
 """Transforms of referring samples: image, mask, tokens, and packing into `SegDataSample`."""
 
 from magnet_mm.datasets.transforms.formatting import PackReferringInputs
+from magnet_mm.datasets.transforms.letterbox import Letterbox
 from magnet_mm.datasets.transforms.loading import LoadReferringImage, LoadReferringMask
 from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression, resolve_tokenizer_path
 
 __all__ = [
+    'Letterbox',
     'LoadReferringImage',
     'LoadReferringMask',
     'PackReferringInputs',

@@ -10,11 +10,13 @@ from mmengine.structures import PixelData
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
+TOKENS = ('input_ids', 'attention_mask', 'special_tokens_mask')
 META_KEYS = (
     'img_path',
     'img_id',
     'ori_shape',
     'img_shape',
+    'letterbox',
     'scale_factor',
     'expression',
     'ref_id',
@@ -32,13 +34,14 @@ META_KEYS = (
 class PackReferringInputs(BaseTransform):
     """Packs image, tokens and mask.
 
-    Required keys: `img` (uint8 [H, W, 3], BGR), `input_ids`, `attention_mask` (int64 [T]).
-    Optional keys: `gt_seg_map` (uint8 [H, W], 0/1) and the metainfo keys (a plain image and
+    Required keys: `img` ([H, W, 3], BGR, uint8 or float32), `input_ids`, `attention_mask`,
+    `special_tokens_mask` (int64 [T]). Optional keys: `text_*` (arrays: what else the tokenizer
+    says), `gt_seg_map` (uint8 [H, W], 0/1) and the metainfo keys (a plain image and
     sentence, as an inferencer gives, has no annotation).
 
-    Returns a dict of `inputs` (uint8 tensor [3, H, W]) and `data_samples` (`SegDataSample` with
-    the data fields `input_ids`, `attention_mask` (int64 [T]) and `gt_sem_seg` (uint8 [1, H, W])
-    and the metainfo). Tokens are data fields since metainfo does not move between devices.
+    Returns a dict of `inputs` (tensor [3, H, W]) and `data_samples` (`SegDataSample` with the
+    tokens as data fields, `gt_sem_seg` (uint8 [1, H, W]) and the metainfo). Tokens are data fields
+    since metainfo does not move between devices.
 
     Args:
         meta_keys (tuple[str, ...]): Keys that become metainfo where present.
@@ -55,8 +58,9 @@ class PackReferringInputs(BaseTransform):
         sample = SegDataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
-        sample.input_ids = torch.from_numpy(results['input_ids'])
-        sample.attention_mask = torch.from_numpy(results['attention_mask'])
+        for key in results:
+            if key in TOKENS or key.startswith('text_'):
+                sample.set_field(torch.from_numpy(results[key]), key, dtype=torch.Tensor)
         if 'gt_seg_map' in results:
             mask = np.ascontiguousarray(results['gt_seg_map'][None], dtype=np.uint8)
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask))

@@ -176,7 +176,10 @@ class TokenizeExpression(BaseTransform):
                 f'{printable(expression, 80)}. Correct the annotation.'
             ) from error
         encoded = load_tokenizer(self.tokenizer)(
-            expression, truncation=True, max_length=self.max_tokens
+            expression,
+            truncation=True,
+            max_length=self.max_tokens,
+            return_special_tokens_mask=True,
         )
         ids = encoded['input_ids']
         padding = load_tokenizer(self.tokenizer).pad_token_id  # 0 in BERT's vocabularies
@@ -184,6 +187,8 @@ class TokenizeExpression(BaseTransform):
         results['input_ids'][: len(ids)] = ids
         results['attention_mask'] = np.zeros(self.max_tokens, dtype=np.int64)
         results['attention_mask'][: len(ids)] = 1
+        results['special_tokens_mask'] = np.ones(self.max_tokens, dtype=np.int64)
+        results['special_tokens_mask'][: len(ids)] = encoded['special_tokens_mask']
         return results
 
     def __repr__(self) -> str:

@@ -93,24 +93,19 @@ class MaskGroundingHead(BaseModule):
         self.transform = BertPredictionHeadTransform(sizes)
         self.vocabulary_bias = nn.Parameter(torch.zeros(vocabulary_size))
 
-    def corrupt_text(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def corrupt_text(self, input_ids: Tensor, special_tokens_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Ask for some words and hide most of them.
-
-        [CLS] (first), [SEP] (last real token) and padding are never chosen; sentences are padded
-        on the right.
 
         Args:
             input_ids: ``[B, T]`` int64.
-            attention_mask: ``[B, T]`` int64.
+            special_tokens_mask: ``[B, T]`` int64, 1 for [CLS], [SEP] and padding, which are never
+                chosen.
 
         Returns:
             Corrupted ids ``[B, T]`` and word targets ``[B, T]`` (true id, or -1 if not asked for).
         """
-        position = torch.arange(input_ids.shape[1], device=input_ids.device)
-        last = attention_mask.sum(1, keepdim=True) - 1
-        words = (position > 0) & (position < last)
         chance = torch.rand(2, *input_ids.shape, device=input_ids.device)
-        asked = words & (chance[0] < self.corruption)
+        asked = (special_tokens_mask == 0) & (chance[0] < self.corruption)
         hidden = asked & (chance[1] < self.masked_share)
         return (
             input_ids.masked_fill(hidden, self.mask_token_id),

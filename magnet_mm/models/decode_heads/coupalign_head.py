@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import nn
 
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.top_down_head import TopDownHead
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
 @MODELS.register_module()
@@ -63,11 +63,12 @@ class CoupAlignHead(TopDownHead):
             dict(alignment, channels=embed_channels, text_channels=text_channels)
         )
 
-    def forward(self, features: CrossModalFeatures) -> Tensor:
+    def forward(self, features: CrossModalFeatures) -> Prediction:
         """Logits ``[B, 2, H/4, W/4]``.
 
         Leaves ``Y [B, E, H/4, W/4]`` in ``features.pixel_embedding`` for the auxiliary heads.
         """
         features.pixel_embedding = self.pixel_project(self.levels(features.visual))
         queries = self.mask_generator(features.visual[-1])
-        return self.alignment(queries, features.pixel_embedding, features.sentence(self.sentence))
+        logits = self.alignment(queries, features.pixel_embedding, features.sentence(self.sentence))
+        return Prediction(logits)

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from mmseg.registry import MODELS
-from torch import Tensor
 
 from magnet_mm.models.decode_heads.top_down_head import TopDownHead
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
 @MODELS.register_module()
@@ -23,11 +22,11 @@ class LAVTHead(TopDownHead):
         super().__init__(*args, **kwargs)
         self.pixel_channels = self.channels
 
-    def forward(self, features: CrossModalFeatures) -> Tensor:
+    def forward(self, features: CrossModalFeatures) -> Prediction:
         """Logits ``[B, 2, H/4, W/4]``.
 
         Leaves the last map ``[B, channels, H/4, W/4]`` in ``features.pixel_embedding`` for the
         auxiliary heads.
         """
         features.pixel_embedding = self.levels(features.visual)
-        return self.cls_seg(features.pixel_embedding)
+        return Prediction(self.cls_seg(features.pixel_embedding))

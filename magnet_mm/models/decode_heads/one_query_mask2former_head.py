@@ -12,9 +12,10 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
 from magnet_mm.models.targets import coverage_masks
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
 @MODELS.register_module()
@@ -40,6 +41,7 @@ class OneQueryMask2FormerHead(BaseModule):
     num_classes = 1
     out_channels = 1
     align_corners = True
+    foreground = ForegroundRule('sigmoid')
     uses_words = False
 
     def __init__(
@@ -90,9 +92,9 @@ class OneQueryMask2FormerHead(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_normal_(parameter)
 
-    def forward(self, features: CrossModalFeatures) -> Tensor:
+    def forward(self, features: CrossModalFeatures) -> Prediction:
         """Mask logits ``[B, 1, H/4, W/4]`` of the last decoder layer."""
-        return self.decode(features, every_mask=False)[-1]
+        return Prediction(self.decode(features, every_mask=False)[-1])
 
     def decode(self, features: CrossModalFeatures, every_mask: bool = True) -> list[Tensor]:
         """Mask logits ``[B, 1, H/4, W/4]`` of the raw query and after every layer.

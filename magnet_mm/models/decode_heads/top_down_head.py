@@ -11,6 +11,9 @@ from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
+from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.structures import CrossModalFeatures
+
 
 class TopDownDecoder(nn.ModuleList):
     """Upsample, concatenate, two 3x3 convolutions, at every level from coarse to fine.
@@ -84,6 +87,17 @@ class TopDownHead(BaseDecodeHead):
             init_cfg=init_cfg,
         )
         self.levels = TopDownDecoder(in_channels, self.channels, self.norm_cfg)
+
+    @property
+    def foreground(self) -> ForegroundRule:
+        """The larger of the two logits [C LAVT]."""
+        return ForegroundRule('argmax', align_corners=self.align_corners)
+
+    def loss(
+        self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of the mask logits at input resolution, under their ``loss_name``."""
+        return self.loss_by_feat(self(features).masks, batch_data_samples)
 
     def _stack_batch_gt(self, batch_data_samples: list) -> Tensor:
         """Labels int64 ``[B, 1, H, W]``; the data samples hold uint8, which indexes as a mask."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
 from magnet_mm.models.layers.pwam import LanguageGate
-from magnet_mm.structures import FusionOutput
+from magnet_mm.structures import FusionOutput, TextFeatures
 
 
 @MODELS.register_module()
@@ -36,6 +36,7 @@ class CoupAlignFusion(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = visual_channels
         self.alignment = WordPixelAlignment(visual_channels, text_channels, num_heads)
         # Both gates start closed, so that the pretrained encoders are not disturbed (our choice).
         self.gate = None if is_last else LanguageGate(visual_channels, zero_init=True)
@@ -47,16 +48,16 @@ class CoupAlignFusion(BaseModule):
         return [*self.alignment.word_branch(), self.text_gate]
 
     def forward(
-        self, visual: Tensor, words: Tensor, word_mask: Tensor, update_words: bool = True
+        self, visual: Tensor, text: TextFeatures, update_words: bool = True
     ) -> FusionOutput:
         """Fuse one stage; see :class:`magnet_mm.structures.FusionOutput` for the shapes.
 
         Args:
             visual: ``V_i [B, H_i, W_i, C_i]``.
-            words: ``L_i [B, T, D]``.
-            word_mask: 0/1 ``[B, T]``.
+            text: ``L_i [B, T, D]`` and their mask.
             update_words: False skips the text branch where nothing reads its result.
         """
+        words, word_mask = text.words, text.mask
         pixels = visual.flatten(1, 2)
         fused, residual = self.alignment(pixels, words, word_mask, update_words)
         if residual is not None:

@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from magnet_mm.models.layers.pwam import PWAM, LanguageGate
-from magnet_mm.structures import FusionOutput
+from magnet_mm.structures import FusionOutput, TextFeatures
 
 
 @MODELS.register_module()
@@ -34,6 +34,7 @@ class PWAMFusion(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = visual_channels
         self.pwam = PWAM(visual_channels, text_channels, num_heads, norm='instance')
         self.gate = None if is_last else LanguageGate(visual_channels)
         self.norm = nn.LayerNorm(visual_channels)
@@ -43,11 +44,11 @@ class PWAMFusion(BaseModule):
         return []
 
     def forward(
-        self, visual: Tensor, words: Tensor, word_mask: Tensor, update_words: bool = True
+        self, visual: Tensor, text: TextFeatures, update_words: bool = True
     ) -> FusionOutput:
         """Fuse one stage; see :class:`magnet_mm.structures.FusionOutput` for the shapes."""
         pixels = visual.flatten(1, 2)
-        fused = self.pwam(pixels, words, word_mask)
+        fused = self.pwam(pixels, text.words, text.mask)
         if self.gate is not None:
             pixels = pixels + self.gate(fused) * fused
-        return FusionOutput(pixels.view_as(visual), words, self.norm(fused).view_as(visual))
+        return FusionOutput(pixels.view_as(visual), text.words, self.norm(fused).view_as(visual))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from magnet_mm.models.fusion.cam import PyramidAlignment
 from magnet_mm.models.fusion.text_pwam import TextPWAM
 from magnet_mm.models.layers.pwam import PWAM, LanguageGate
-from magnet_mm.structures import FusionOutput
+from magnet_mm.structures import FusionOutput, TextFeatures
 
 
 @MODELS.register_module()
@@ -40,6 +40,7 @@ class MagNetFusion(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.out_channels = visual_channels
         self.pwam = PWAM(visual_channels, text_channels, norm='layer')
         self.gate = None if is_last else LanguageGate(visual_channels, activation='gelu')
         self.alignment = (
@@ -55,16 +56,16 @@ class MagNetFusion(BaseModule):
         return [self.text_pwam, self.text_gate]
 
     def forward(
-        self, visual: Tensor, words: Tensor, word_mask: Tensor, update_words: bool = True
+        self, visual: Tensor, text: TextFeatures, update_words: bool = True
     ) -> FusionOutput:
         """Fuse one stage; see :class:`magnet_mm.structures.FusionOutput` for the shapes.
 
         Args:
             visual: ``V_i [B, H_i, W_i, C_i]``.
-            words: ``L_i [B, T, D]``.
-            word_mask: 0/1 ``[B, T]``.
+            text: ``L_i [B, T, D]`` and their mask.
             update_words: False skips the text branch where nothing reads its result.
         """
+        words, word_mask = text.words, text.mask
         pixels = visual.flatten(1, 2)
         fused = self.pwam(pixels, words, word_mask)
         feature = fused.view_as(visual)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -11,8 +12,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
-from magnet_mm.models.targets import shared_images, stack_text
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.evaluation.geometry import without_padding
+from magnet_mm.models.targets import shared_images, stack_special_tokens, stack_text
+from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
 @MODELS.register_module()
@@ -22,13 +25,15 @@ class ReferringSegmentor(EncoderDecoder):
     The arguments are those of mmseg's ``EncoderDecoder``; ``backbone`` is a
     :class:`CrossModalEncoder`. Channel numbers are not repeated in configs: the decode head is
     given ``in_channels``, and every head the numbers it lists in ``derived_arguments`` (out of
-    ``visual_channels``, ``text_channels``, ``vocabulary_size`` and, for auxiliary heads,
-    ``pixel_channels``).
+    ``visual_channels``, ``text_channels``, ``sentence_channels``, ``vocabulary_size`` and, for
+    auxiliary heads, ``pixel_channels``).
 
-    An auxiliary head with a method ``corrupt_text(input_ids, attention_mask) ->
-    (input_ids, word_targets)`` changes the sentence in training, before the text encoder reads it.
-    A head with ``uses_words = False`` does not read the words after the last fusion; where no head
-    does, that last update is skipped and its weights are frozen (DDP accepts no unused ones).
+    A decode head returns a :class:`~magnet_mm.structures.Prediction` and states its ``foreground``,
+    a :class:`~magnet_mm.evaluation.foreground.ForegroundRule`. An auxiliary head with a method
+    ``corrupt_text(input_ids, special_tokens_mask) -> (input_ids, word_targets)`` changes the
+    sentence in training, before the text encoder reads it. A head with ``uses_words = False`` does
+    not read the words after the last fusion; where no head does, that last update is skipped and
+    its weights are frozen (DDP accepts no unused ones).
 
     Raises:
         ConfigError: for a ``neck``, sliding-window testing, a key in ``train_cfg`` or ``test_cfg``
@@ -52,12 +57,16 @@ class ReferringSegmentor(EncoderDecoder):
         super().__init__(*args, **kwargs)
         self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))
         if not self._words_are_read:
-            for module in self.backbone.fusion[-1].text_branch():
-                module.requires_grad_(False)
+            self.backbone.freeze_unread()
+
+    @property
+    def foreground(self) -> ForegroundRule:
+        """The rule of the decode head that makes masks of its logits."""
+        return self.decode_head.foreground
 
     def _init_decode_head(self, decode_head: dict) -> None:
         super()._init_decode_head(
-            dict(self._complete(decode_head), in_channels=list(self.backbone.visual_channels))
+            dict(self._complete(decode_head), in_channels=list(self.backbone.feature_channels))
         )
 
     def _init_auxiliary_head(self, auxiliary_head: list[dict] | dict | None) -> None:
@@ -75,26 +84,32 @@ class ReferringSegmentor(EncoderDecoder):
     def _complete(self, head: dict) -> dict:
         """Fill the channel numbers that a head asks for into its config."""
         known = dict(
-            visual_channels=self.backbone.visual_channels,
+            visual_channels=self.backbone.feature_channels,
             text_channels=self.backbone.text_channels,
+            sentence_channels=self.backbone.sentence_channels,
             vocabulary_size=self.backbone.vocabulary_size,
             pixel_channels=getattr(getattr(self, 'decode_head', None), 'pixel_channels', None),
         )
         wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
-        width = self.backbone.text.word_embedding.shape[1]
+        for name in wanted:
+            if known[name] is None:
+                raise ConfigError(
+                    f'{head["type"]} needs {name}, which {self._owner_of(name)} does not have; '
+                    'name one that has.'
+                )
+        width = self.backbone.embedding_channels
         if 'vocabulary_size' in wanted and width != self.backbone.text_channels:
             raise ConfigError(
                 f'{head["type"]} ties its output to the word embedding, whose width {width} is not '
                 f"the text encoder's {self.backbone.text_channels}. Name a text encoder where they "
                 'are equal.'
             )
-        for name in wanted:
-            if known[name] is None:
-                raise ConfigError(
-                    f'{head["type"]} needs {name}, which {type(self.decode_head).__name__} does '
-                    'not have; use a decode head with a pixel embedding.'
-                )
         return dict(head, **{name: known[name] for name in wanted})
+
+    def _owner_of(self, name: str) -> str:
+        """Name the part that lacks a derived number, for messages."""
+        part = self.decode_head if name == 'pixel_channels' else self.backbone.text
+        return type(part).__name__
 
     def extract_feat(
         self,
@@ -103,30 +118,30 @@ class ReferringSegmentor(EncoderDecoder):
         attention_mask: Tensor,
         final_words: bool = True,
         image_of: Tensor | None = None,
+        **text: Tensor,
     ) -> CrossModalFeatures:
         """Encode images ``[B, 3, H, W]`` and sentences ``[B, T]``; see the encoder's forward."""
         return self.backbone(
-            inputs, input_ids, attention_mask, final_words=final_words, image_of=image_of
+            inputs, input_ids, attention_mask, final_words=final_words, image_of=image_of, **text
         )
 
-    def predict_logits(
+    def predict_tensors(
         self,
         images: Tensor,
         input_ids: Tensor,
         attention_mask: Tensor,
         image_of: Tensor | None = None,
-    ) -> Tensor:
-        """Compute mask logits: the pure-tensor entry point, which is exported and compiled.
+        **text: Tensor,
+    ) -> Prediction:
+        """Predict from tensors alone: this is exported, compiled, benchmarked and compared.
 
         Args:
-            images: normalised RGB ``[B, 3, H, W]``, float.
+            images: normalised ``[B, 3, H, W]``, float, RGB in most configs.
             input_ids: ``[B, T]`` int64.
             attention_mask: ``[B, T]`` int64, 1 for real tokens.
             image_of: for sentences that share images: int64 ``[B]``, the image of each, out of
                 ``images [U, 3, H, W]``.
-
-        Returns:
-            Mask logits ``[B, C, H/4, W/4]``, ``C = 1`` (sigmoid) or 2 (softmax; LAVT).
+            **text: what else the tokenizer says of the sentences, ``text_* [B, ...]``.
         """
         features = self.extract_feat(
             images,
@@ -134,18 +149,30 @@ class ReferringSegmentor(EncoderDecoder):
             attention_mask,
             final_words=_reads_words(self.decode_head),
             image_of=image_of,
+            **text,
         )
         return self.decode_head(features)
 
+    def predict_logits(
+        self,
+        images: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        image_of: Tensor | None = None,
+        **text: Tensor,
+    ) -> Tensor:
+        """Mask logits ``[B, C, h, w]`` of :meth:`predict_tensors`, at the head's stride."""
+        return self.predict_tensors(images, input_ids, attention_mask, image_of, **text).masks
+
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of the decode head (``decode.*``) and the auxiliary heads (``aux_<k>.*``)."""
-        input_ids, attention_mask = stack_text(data_samples)
+        text = stack_text(data_samples)
         word_targets = None
         for head in self._corrupting_heads:
-            input_ids, word_targets = head.corrupt_text(input_ids, attention_mask)
-        features = self.extract_feat(
-            inputs, input_ids, attention_mask, final_words=self._words_are_read
-        )
+            text['input_ids'], word_targets = head.corrupt_text(
+                text['input_ids'], stack_special_tokens(data_samples)
+            )
+        features = self.extract_feat(inputs, **text, final_words=self._words_are_read)
         features.word_targets = word_targets
         losses = self._decode_head_forward_train(features, data_samples)
         losses.update(self._auxiliary_head_forward_train(features, data_samples))
@@ -166,32 +193,52 @@ class ReferringSegmentor(EncoderDecoder):
             DataError: without data samples, since they carry the sentences.
         """
         images, image_of = shared_images(inputs) if share_images else (inputs, None)
-        logits = self.predict_logits(images, *stack_text(data_samples), image_of=image_of)
+        prediction = self.predict_tensors(images, **stack_text(data_samples), image_of=image_of)
         upsampled = F.interpolate(
-            logits.float(), inputs.shape[2:], mode='bilinear', align_corners=True
+            prediction.masks.float(),
+            inputs.shape[2:],
+            mode='bilinear',
+            align_corners=self.foreground.align_corners,
         )
-        return self.postprocess_result(upsampled, data_samples)
+        return self.postprocess_result(upsampled, data_samples, prediction.no_target)
 
     def postprocess_result(
-        self, seg_logits: Tensor, data_samples: list[SegDataSample]
+        self,
+        seg_logits: Tensor,
+        data_samples: list[SegDataSample],
+        no_target: Tensor | None = None,
     ) -> list[SegDataSample]:
-        """Threshold logits ``[B, C, H, W]`` where they are, at input resolution.
+        """Make masks of logits ``[B, C, H, W]`` where they are, at input resolution.
 
-        mmseg resizes to the original size first; the published RIS numbers are measured at input
-        resolution (docs/train_and_evaluate.md). One channel: logit > 0; two channels: argmax.
+        mmseg resizes to the original size first; most published RIS numbers are measured at input
+        resolution (docs/train_and_evaluate.md). What the preprocessor padded is cut off, and the
+        foreground rule goes into the metainfo. Where the head says that nothing is meant (``no_target`` logits
+        ``[B]``), ``pred_no_target`` is 1 and the mask empty; the logits stay as they are.
         """
-        if seg_logits.shape[1] == 1:
-            masks = seg_logits > 0
-        else:
-            masks = seg_logits.argmax(dim=1, keepdim=True)
-        for sample, logits, mask in zip(data_samples, seg_logits, masks.byte(), strict=True):
-            sample.seg_logits = PixelData(data=logits)
-            sample.pred_sem_seg = PixelData(data=mask)
+        rule = self.foreground
+        absent = torch.zeros(len(data_samples), dtype=torch.bool, device=seg_logits.device)
+        if no_target is not None:
+            absent = no_target.float() > rule.no_target_cut
+        masks = rule.mask(rule.foreground(seg_logits)) & ~absent[:, None, None]
+        for sample, logits, mask, nothing in zip(
+            data_samples, seg_logits, masks.byte(), absent.byte(), strict=True
+        ):
+            sample.set_metainfo(dict(foreground=rule.as_dict()))
+            sample.seg_logits = PixelData(data=_unpadded(logits, sample))
+            sample.pred_sem_seg = PixelData(data=_unpadded(mask[None], sample))
+            if no_target is not None:
+                sample.set_field(nothing, 'pred_no_target', dtype=Tensor)
         return data_samples
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
         """Mask logits of ``mode='tensor'``."""
-        return self.predict_logits(inputs, *stack_text(data_samples))
+        return self.predict_logits(inputs, **stack_text(data_samples))
+
+
+def _unpadded(maps: Tensor, sample: SegDataSample) -> Tensor:
+    """Without the padding of mmseg's preprocessor; samples that record none are left alone."""
+    padded = any(sample.get('img_padding_size', ()))
+    return without_padding(maps, sample.metainfo) if padded else maps
 
 
 def _reads_words(head: nn.Module) -> bool:

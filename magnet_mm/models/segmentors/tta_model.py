@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
@@ -14,6 +13,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from magnet_mm.errors import DataError
+from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.evaluation.geometry import to_other_input
 
 
 @MODELS.register_module()
@@ -39,7 +40,7 @@ class ReferringTTAModel(BaseTTAModel):
 
         Returns:
             The first variant's samples; ``seg_logits`` holds logits of the averaged probabilities
-            (C = 1) or their logarithms (C = 2), ``pred_sem_seg`` the mask, uint8 ``[1, H, W]``.
+            (C = 2: 0 for the background), ``pred_sem_seg`` the mask, uint8 ``[1, H, W]``.
 
         Raises:
             DataError: If the variants of an image do not carry the same sentence.
@@ -54,24 +55,29 @@ def _merge(variants: Sequence[SegDataSample]) -> SegDataSample:
             f'The augmented variants of {merged.get("img_path")} carry different sentences: the '
             'test-time augmentation of a referring model must not touch the sentence.'
         )
-    size = merged.seg_logits.data.shape[1:]
-    mean = sum(_probabilities(sample.seg_logits.data, size) for sample in variants) / len(variants)
-    if mean.shape[0] == 1:
-        mask = mean > 0.5
-        logits = torch.logit(mean)
+    rule = ForegroundRule.of(merged, merged.seg_logits.data.shape[0])
+    mean = sum(_probability(sample, merged, rule) for sample in variants) / len(variants)
+    logits = torch.logit(mean)
+    absent = [sample.pred_no_target for sample in variants if 'pred_no_target' in sample]
+    if absent:  # most of the variants, as the mean of their answers
+        merged.set_field(
+            (torch.stack(absent).double().mean() > 0.5).byte(), 'pred_no_target', dtype=Tensor
+        )
+        mask = rule.mask(logits) & ~merged.pred_no_target.bool()
     else:
-        mask = mean.argmax(dim=0, keepdim=True)
-        logits = mean.log()
-    merged.seg_logits = PixelData(data=logits.clamp(-100, 100).float())  # finite where p is 0 or 1
-    merged.pred_sem_seg = PixelData(data=mask.byte())
+        mask = rule.mask(logits)
+    logits = logits.clamp(-100, 100).float()  # finite where the probability is 0 or 1
+    if rule.channels == 2:
+        logits = torch.stack([torch.zeros_like(logits), logits])
+    merged.seg_logits = PixelData(data=logits if logits.ndim == 3 else logits[None])
+    merged.pred_sem_seg = PixelData(data=mask.byte()[None])
     return merged
 
 
-def _probabilities(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """Probabilities ``[C, *size]``, double: single precision rounds small logits to one half."""
-    logits = logits.double()
-    probabilities = logits.sigmoid() if logits.shape[0] == 1 else logits.softmax(dim=0)
-    probabilities = probabilities + 0 * logits  # NaN for infinite logits: the metric refuses them
-    if probabilities.shape[1:] == size:
-        return probabilities
-    return F.interpolate(probabilities[None], size, mode='bilinear', align_corners=True)[0]
+def _probability(sample: SegDataSample, target: SegDataSample, rule: ForegroundRule) -> Tensor:
+    """Foreground probability at the target's input; double, since float32 rounds small logits."""
+    logits = rule.foreground(sample.seg_logits.data.double())
+    probability = logits.sigmoid() + 0 * logits  # NaN for infinite logits: the metric refuses them
+    return to_other_input(
+        probability, sample.metainfo, target.metainfo, fill=0.0, align_corners=rule.align_corners
+    )

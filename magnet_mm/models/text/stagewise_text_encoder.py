@@ -21,6 +21,7 @@ from transformers import (
 
 from magnet_mm.errors import CheckpointError, ConfigError
 from magnet_mm.models.text.pretrained_text import read_text_weights
+from magnet_mm.structures import TextFeatures
 
 # Compared with transformers in the tests; others are compared once, when they are built.
 _KNOWN_TO_RUN_IN_GROUPS = ('bert',)
@@ -48,6 +49,9 @@ class StagewiseTextEncoder(BaseModule):
         ConfigError: for an unknown type or size, groups that do not add up to the number of layers,
             a frozen submodule that does not exist, or an encoder that can be run in neither way.
     """
+
+    sentence_channels = None
+    reads_image = False
 
     def __init__(
         self,
@@ -177,6 +181,19 @@ class StagewiseTextEncoder(BaseModule):
         if self.stagewise:
             return self.embeddings.word_embeddings.weight
         return self.model.get_input_embeddings().weight
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids."""
+        return self.word_embedding.shape[0]
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, **text: Tensor) -> TextFeatures:
+        """Run the whole encoder, ``[B, T]`` int64 each."""
+        embeddings = words = self.embed(input_ids)
+        mask = self.additive_mask(attention_mask)
+        for index in range(len(self.groups) if self.stagewise else 1):
+            words = self.stage(index, words, mask)
+        return TextFeatures(words, attention_mask, embeddings=embeddings)
 
     def init_weights(self) -> None:
         """Load the pretrained weights, if any; transformers initialised the rest.

@@ -15,7 +15,7 @@ def test_same_masks_from_the_compiled_encoder(build_model, tiny_magnet_config, m
     model = build_model(tiny_magnet_config()).eval()
     names = list(model.state_dict())
     images, samples = make_samples(batch=2)
-    text = stack_text(samples)
+    text = tuple(stack_text(samples).values())
     graphs = []
 
     def backend(graph, _inputs):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from magnet_mm.models import AlignmentHead
 from magnet_mm.models.targets import nearest_masks
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 
 @pytest.fixture
@@ -17,9 +17,7 @@ def case(make_samples):
     _, samples = make_samples(batch=2, size=32)
     features = CrossModalFeatures(
         visual=(),
-        words=torch.randn(2, 5, 6),
-        word_mask=torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
-        word_embedding=torch.zeros(1),
+        text=TextFeatures(torch.randn(2, 5, 6), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])),
         pixel_embedding=torch.randn(2, 4, 8, 8),
     )
     return head, features, samples

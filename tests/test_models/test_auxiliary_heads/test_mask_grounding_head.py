@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 from magnet_mm.models import MaskGroundingHead
 from magnet_mm.models.auxiliary_heads import mask_grounding_head
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 D, VOCABULARY = 8, 6
 
@@ -27,8 +27,9 @@ def features_of(targets: list[list[int]], word_mask: list[list[int]] | None = No
     mask = torch.ones(batch, tokens, dtype=torch.int64)
     return CrossModalFeatures(
         visual=(torch.randn(batch, 3, 4, 6), torch.randn(batch, 5, 2, 3)),
-        words=torch.randn(batch, tokens, D),
-        word_mask=torch.tensor(word_mask) if word_mask else mask,
+        text=TextFeatures(
+            torch.randn(batch, tokens, D), torch.tensor(word_mask) if word_mask else mask
+        ),
         word_embedding=torch.randn(VOCABULARY, D, requires_grad=True),
         word_targets=torch.tensor(targets),
     )
@@ -144,8 +145,8 @@ def test_predictor_reads_words_image_and_mask_but_no_padding():
         with torch.no_grad():
             before = head.predict_words(features, masks)
             other = CrossModalFeatures(
-                tuple(f.clone() for f in features.visual), features.words.clone(),
-                features.word_mask, features.word_embedding,
+                tuple(f.clone() for f in features.visual),
+                TextFeatures(features.words.clone(), features.word_mask), features.word_embedding,
             )  # fmt: skip
             other_masks = masks.clone()
             edit(other, other_masks)

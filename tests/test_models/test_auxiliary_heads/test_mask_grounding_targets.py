@@ -15,10 +15,10 @@ SENTENCES = torch.tensor(
         [CLS, SEP, PAD, PAD, PAD, PAD, PAD, PAD],
     ]
 )
-ATTENTION = (SENTENCES != PAD).long()
 WORDS = torch.zeros(3, 8, dtype=torch.bool)
 WORDS[0, 1:5] = True
 WORDS[1, 1] = True
+SPECIAL = (~WORDS).long()
 
 
 def build(**kwargs):
@@ -46,7 +46,7 @@ def test_hand_made_sentence(monkeypatch):
     asked[0, 2] = asked[0, 4] = True
     hidden[0, 2] = hidden[0, 3] = True  # 3 ("brown") is not asked for, so it stays
     fix_chance(monkeypatch, asked, hidden)
-    ids, targets = build().corrupt_text(SENTENCES, ATTENTION)
+    ids, targets = build().corrupt_text(SENTENCES, SPECIAL)
     assert ids[0].tolist() == [CLS, 1996, MASK, 2829, 3899, SEP, PAD, PAD]
     assert targets[0].tolist() == [-1, -1, 2187, -1, 3899, -1, -1, -1]
     assert torch.equal(ids[1:], SENTENCES[1:])
@@ -54,14 +54,14 @@ def test_hand_made_sentence(monkeypatch):
 
 
 def test_every_word_but_no_special_token():
-    ids, targets = build(corruption=1.0, masked_share=1.0).corrupt_text(SENTENCES, ATTENTION)
+    ids, targets = build(corruption=1.0, masked_share=1.0).corrupt_text(SENTENCES, SPECIAL)
     assert torch.equal(targets, torch.where(WORDS, SENTENCES, -1))
     assert torch.equal(ids, torch.where(WORDS, MASK, SENTENCES))
 
 
 def test_the_input_is_left_alone():
     before = SENTENCES.clone()
-    build(corruption=1.0).corrupt_text(SENTENCES, ATTENTION)
+    build(corruption=1.0).corrupt_text(SENTENCES, SPECIAL)
     assert torch.equal(SENTENCES, before)
 
 
@@ -71,9 +71,10 @@ def test_shares(corruption):
     count = 40_000
     ids = torch.full((count // 8, 10), 5)
     ids[:, 0], ids[:, 9] = CLS, SEP
-    attention = torch.ones_like(ids)
+    special = torch.zeros_like(ids)
+    special[:, 0] = special[:, 9] = 1
     head = build(corruption=corruption)
-    corrupted, targets = head.corrupt_text(ids, attention)
+    corrupted, targets = head.corrupt_text(ids, special)
     asked = targets != -1
     assert asked.sum().item() / count == pytest.approx(corruption, abs=0.01)
     assert (corrupted[asked] == MASK).float().mean().item() == pytest.approx(0.9, abs=0.02)
@@ -87,5 +88,5 @@ def test_shares(corruption):
 def test_no_forced_minimum():
     """Short sentences often have no word to guess, as in the author's reference [S]."""
     ids = SENTENCES[1:2].repeat(2000, 1)
-    _, targets = build().corrupt_text(ids, ATTENTION[1:2].repeat(2000, 1))
+    _, targets = build().corrupt_text(ids, SPECIAL[1:2].repeat(2000, 1))
     assert (targets != -1).any(1).float().mean().item() == pytest.approx(0.15, abs=0.03)

@@ -15,7 +15,7 @@ def case(make_samples):
     """Features and samples of two 32x32 images (8x8 cells, so nothing is subsampled)."""
     _, samples = make_samples(batch=2, size=32)
     embedding = torch.randn(2, 6, 8, 8)
-    return CrossModalFeatures((), None, None, None, pixel_embedding=embedding), samples
+    return CrossModalFeatures((), None, pixel_embedding=embedding), samples
 
 
 def contrast_by_hand(head, features, samples, temperature):
@@ -68,7 +68,7 @@ def test_an_image_without_foreground_adds_nothing(case):
     features, samples = case
     head = PixelContrastHead(6)
     one = contrast_by_hand(head, CrossModalFeatures(
-        (), None, None, None, pixel_embedding=features.pixel_embedding[:1]), samples[:1], 0.1,
+        (), None, pixel_embedding=features.pixel_embedding[:1]), samples[:1], 0.1,
     )  # fmt: skip
     samples[1].gt_sem_seg.data.zero_()
     loss = head.loss(features, samples)['loss_contrast']

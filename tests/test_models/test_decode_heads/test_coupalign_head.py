@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from magnet_mm.models import CoupAlignHead
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 CHANNELS = (4, 6, 8, 10)
 SIZES = ((12, 16), (6, 8), (3, 4), (2, 2))
@@ -30,7 +30,7 @@ def build(reading: str = READINGS[0], **kwargs) -> CoupAlignHead:
 def features(batch: int = 2) -> CrossModalFeatures:
     visual = tuple(torch.randn(batch, c, *s) for c, s in zip(CHANNELS, SIZES, strict=True))
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])[:batch]
-    return CrossModalFeatures(visual, torch.randn(batch, 5, 12), mask, torch.zeros(1))
+    return CrossModalFeatures(visual, TextFeatures(torch.randn(batch, 5, 12), mask))
 
 
 @pytest.mark.parametrize('reading', READINGS)
@@ -38,7 +38,7 @@ def features(batch: int = 2) -> CrossModalFeatures:
 def test_composition(reading, sentence):
     head = build(reading, sentence=sentence).eval()
     inputs = features()
-    logits = head(inputs)
+    logits = head(inputs).masks
     pixels = head.pixel_project(head.levels(inputs.visual))
     queries = head.mask_generator(inputs.visual[-1])
     words = inputs.words
@@ -66,7 +66,7 @@ def test_the_loss_is_taken_at_input_resolution(make_samples):
     head = build().eval()
     _, samples = make_samples(batch=2, size=(48, 64))
     inputs = features()
-    logits = F.interpolate(head(inputs), (48, 64), mode='bilinear', align_corners=True)[:, 1]
+    logits = F.interpolate(head(inputs).masks, (48, 64), mode='bilinear', align_corners=True)[:, 1]
     target = torch.cat([sample.gt_sem_seg.data for sample in samples]).float()
     expected = F.binary_cross_entropy_with_logits(logits, target)
     torch.testing.assert_close(head.loss(inputs, samples, {})['loss_ce'], expected)
@@ -81,7 +81,9 @@ def test_exports():
             self.head = head
 
         def forward(self, words, *visual):
-            return self.head(CrossModalFeatures(visual, words, torch.ones(2, 5), None))
+            return self.head(
+                CrossModalFeatures(visual, TextFeatures(words, torch.ones(2, 5)))
+            ).masks
 
     inputs = features()
     arguments = (inputs.words, *inputs.visual)

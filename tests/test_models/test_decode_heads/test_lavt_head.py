@@ -6,7 +6,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from magnet_mm.models import LAVTHead
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 CHANNELS = (4, 6, 8, 10)
 SIZES = ((10, 14), (5, 7), (3, 4), (2, 2))  # odd sizes, as of 40x56 pixels
@@ -19,7 +19,7 @@ def build(**kwargs):
 def features(batch=2):
     visual = tuple(torch.randn(batch, c, *s) for c, s in zip(CHANNELS, SIZES, strict=True))
     return CrossModalFeatures(
-        visual, torch.randn(batch, 5, 3), torch.ones(batch, 5).long(), torch.randn(9, 3)
+        visual, TextFeatures(torch.randn(batch, 5, 3), torch.ones(batch, 5).long())
     )
 
 
@@ -49,7 +49,7 @@ def test_decoder_step_by_step():
             y = F.relu(
                 F.batch_norm(y, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
             )
-    logits = head(inputs)
+    logits = head(inputs).masks
     assert logits.shape == (2, 2, 10, 14)
     torch.testing.assert_close(inputs.pixel_embedding, y)
     torch.testing.assert_close(logits, F.conv2d(y, head.conv_seg.weight, head.conv_seg.bias))
@@ -73,7 +73,7 @@ def test_loss_is_taken_at_input_resolution():
     masks[0, 10:30, 5:20] = 1
     head.eval()
     losses = head.loss(inputs, samples(masks), {})
-    upsampled = F.interpolate(head(inputs), (40, 56), mode='bilinear', align_corners=True)
+    upsampled = F.interpolate(head(inputs).masks, (40, 56), mode='bilinear', align_corners=True)
     expected = F.cross_entropy(upsampled, masks.long(), torch.tensor([0.9, 1.1]))
     assert losses['loss_ce'].item() == pytest.approx(expected.item(), rel=1e-5)
     right = (upsampled.argmax(1) == masks).float().mean().item()
@@ -99,7 +99,7 @@ def test_exports():
             self.head = head
 
         def forward(self, *visual):
-            return self.head(CrossModalFeatures(visual, None, None, None))
+            return self.head(CrossModalFeatures(visual, None)).masks
 
     inputs = features().visual
     program = torch.export.export(Decoder(), inputs)

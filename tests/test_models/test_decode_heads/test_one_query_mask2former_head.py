@@ -13,7 +13,7 @@ from mmdet.models.layers import SinePositionalEncoding
 
 from magnet_mm.models import OneQueryMask2FormerHead
 from magnet_mm.models.targets import coverage_masks
-from magnet_mm.structures import CrossModalFeatures
+from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 CHANNELS = (8, 12, 16, 20)
 LOSS_MASK = dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, reduction='mean', loss_weight=5.0)
@@ -42,7 +42,7 @@ def features_of(shapes=((16, 16), (8, 8), (4, 4), (2, 2)), batch: int = 2) -> Cr
         torch.randn(batch, channels, *shape)
         for channels, shape in zip(CHANNELS, shapes, strict=True)
     )
-    return CrossModalFeatures(visual, torch.zeros(batch, 3, 4), torch.ones(batch, 3), None)
+    return CrossModalFeatures(visual, TextFeatures(torch.zeros(batch, 3, 4), torch.ones(batch, 3)))
 
 
 def mmdet_masks(head: OneQueryMask2FormerHead, features: CrossModalFeatures) -> list[torch.Tensor]:
@@ -88,7 +88,7 @@ def test_outputs():
     masks = head.decode(features)
     assert [tuple(mask.shape) for mask in masks] == [(2, 1, 16, 16)] * 4  # raw query + 3 layers
     assert features.pixel_embedding.shape == (2, 32, 16, 16)
-    torch.testing.assert_close(head(features), masks[-1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(head(features).masks, masks[-1], rtol=1e-4, atol=1e-5)
     # The first mask is the raw query on the pixel embedding that the auxiliary heads see.
     kernel = head.mask_embed(head.transformer_decoder.post_norm(head.query_feat.weight))[0]
     expected = (features.pixel_embedding * kernel[None, :, None, None]).sum(1, keepdim=True)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from magnet_mm.models import CoupAlignFusion, PWAMFusion
 from magnet_mm.models.fusion import WordPixelAlignment
+from magnet_mm.structures import TextFeatures
 
 C, D, TOKENS = 16, 12, 7
 
@@ -77,7 +78,7 @@ def test_gated_residuals():
     """V' = V + g(F) F and L' = m (L + g(G) G), both from the pre-fusion V and L."""
     fusion = build()
     visual, words, mask = inputs()
-    out = fusion(visual, words, mask)
+    out = fusion(visual, TextFeatures(words, mask))
     pixels = visual.flatten(1, 2)
     fused, residual = fusion.alignment(pixels, words, mask)
 
@@ -96,7 +97,7 @@ def test_gated_residuals():
 
 def test_gates_start_closed():
     visual, words, mask = inputs()
-    out = CoupAlignFusion(C, D, is_last=False).double()(visual, words, mask)
+    out = CoupAlignFusion(C, D, is_last=False).double()(visual, TextFeatures(words, mask))
     assert torch.equal(out.visual, visual)
     assert torch.equal(out.words, words * mask[..., None])
     assert out.feature.std() > 0.5
@@ -105,9 +106,9 @@ def test_gates_start_closed():
 def test_the_words_direction_can_be_left_out():
     fusion = build(is_last=True)
     visual, words, mask = inputs()
-    out = fusion(visual, words, mask, update_words=False)
+    out = fusion(visual, TextFeatures(words, mask), update_words=False)
     assert out.words is words
-    assert torch.equal(out.feature, fusion(visual, words, mask).feature)
+    assert torch.equal(out.feature, fusion(visual, TextFeatures(words, mask)).feature)
     out.feature.sum().backward()
     idle = {name for name, p in fusion.named_parameters() if p.grad is None}
     branch = {id(p) for module in fusion.text_branch() for p in module.parameters()}
@@ -121,15 +122,19 @@ def test_pixels_side_is_lavt():
     weights = {key.removeprefix('alignment.'): v for key, v in fusion.state_dict().items()}
     lavt.load_state_dict({key: weights[key] for key in lavt.state_dict()})
     visual, words, mask = inputs()
-    ours, theirs = fusion(visual, words, mask), lavt(visual, words, mask)
+    ours, theirs = (
+        fusion(visual, TextFeatures(words, mask)),
+        lavt(visual, TextFeatures(words, mask)),
+    )
     torch.testing.assert_close(ours.visual, theirs.visual)
     torch.testing.assert_close(ours.feature, theirs.feature)
 
 
 def test_every_parameter_learns():
     fusion = build()
-    out = fusion(*inputs())
-    sum((part * torch.randn_like(part)).sum() for part in out).backward()
+    visual, words, mask = inputs()
+    out = fusion(visual, TextFeatures(words, mask))
+    sum((part * torch.randn_like(part)).sum() for part in out[:3]).backward()
     # LAVT's layers in front of an instance norm: it takes what a bias adds away again.
     idle = {f'alignment.pwam.attention.{layer}.bias' for layer in ('query', 'value', 'out')}
     learning = {n for n, p in fusion.named_parameters() if p.grad.abs().max() > 1e-8}
@@ -141,5 +146,9 @@ def test_padding_influences_nothing():
     visual, words, mask = inputs()
     changed = words.clone()
     changed[1, 4:] += 10 * torch.randn(3, D)
-    for a, b in zip(fusion(visual, words, mask), fusion(visual, changed, mask), strict=True):
+    for a, b in zip(
+        fusion(visual, TextFeatures(words, mask)),
+        fusion(visual, TextFeatures(changed, mask)),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b)

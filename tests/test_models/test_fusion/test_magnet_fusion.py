@@ -6,6 +6,7 @@ import torch
 
 from magnet_mm.models import MagNetFusion, PWAMFusion
 from magnet_mm.models.fusion import LanguageGate
+from magnet_mm.structures import TextFeatures
 
 C, D = 16, 12
 
@@ -21,7 +22,7 @@ def open_text_gate(fusion: MagNetFusion) -> None:
 
 def test_shapes():
     visual, words, mask = inputs()
-    out = MagNetFusion(C, D, is_last=False)(visual, words, mask)
+    out = MagNetFusion(C, D, is_last=False)(visual, TextFeatures(words, mask))
     assert out.visual.shape == out.feature.shape == visual.shape
     assert out.words.shape == words.shape
 
@@ -32,7 +33,7 @@ def test_composition_of_the_parts():
     for parameter in fusion.parameters():  # large weights: every part makes a difference
         torch.nn.init.normal_(parameter, std=0.5)
     visual, words, mask = inputs()
-    out = fusion(visual, words, mask)
+    out = fusion(visual, TextFeatures(words, mask))
     pixels = visual.view(2, 30, C)
     fused = fusion.pwam(pixels, words, mask)
     gated = pixels + torch.tanh(fusion.gate.out(
@@ -51,9 +52,9 @@ def test_words_untouched_without_update():
     fusion = MagNetFusion(C, D, is_last=False)
     open_text_gate(fusion)
     visual, words, mask = inputs()
-    out = fusion(visual, words, mask, update_words=False)
+    out = fusion(visual, TextFeatures(words, mask), update_words=False)
     assert out.words is words
-    updated = fusion(visual, words, mask)
+    updated = fusion(visual, TextFeatures(words, mask))
     assert not torch.equal(updated.words, words)
     assert torch.equal(updated.visual, out.visual)
     assert torch.equal(updated.feature, out.feature)
@@ -61,7 +62,9 @@ def test_words_untouched_without_update():
 
 def test_text_gate_starts_closed():
     visual, words, mask = inputs()
-    assert torch.equal(MagNetFusion(C, D, is_last=False)(visual, words, mask).words, words)
+    assert torch.equal(
+        MagNetFusion(C, D, is_last=False)(visual, TextFeatures(words, mask)).words, words
+    )
 
 
 def test_last_stage_has_no_image_gate():
@@ -69,7 +72,7 @@ def test_last_stage_has_no_image_gate():
     visual, words, mask = inputs()
     assert fusion.gate is None
     assert not any(name.startswith('gate.') for name, _ in fusion.named_parameters())
-    assert torch.equal(fusion(visual, words, mask).visual, visual)
+    assert torch.equal(fusion(visual, TextFeatures(words, mask)).visual, visual)
 
 
 @pytest.mark.parametrize('pool_sizes', [(), []], ids=['tuple', 'list'])
@@ -78,7 +81,7 @@ def test_without_pyramids_the_feature_is_the_pwam_result(pool_sizes):
     visual, words, mask = inputs()
     assert fusion.alignment is None
     expected = fusion.pwam(visual.view(2, 30, C), words, mask).view(2, 6, 5, C)
-    assert torch.equal(fusion(visual, words, mask).feature, expected)
+    assert torch.equal(fusion(visual, TextFeatures(words, mask)).feature, expected)
 
 
 def test_pool_sizes_reach_the_pyramids():
@@ -96,7 +99,7 @@ def test_text_gate_can_open():
 
     def backward() -> None:
         optimizer.zero_grad()
-        (fusion(visual, words, mask).words - target).square().mean().backward()
+        (fusion(visual, TextFeatures(words, mask)).words - target).square().mean().backward()
 
     backward()
     assert fusion.text_gate.hidden.weight.grad.abs().max() == 0
@@ -104,7 +107,7 @@ def test_text_gate_can_open():
     optimizer.step()
     backward()
     assert fusion.text_gate.hidden.weight.grad.abs().max() > 0
-    assert not torch.equal(fusion(visual, words, mask).words, words)
+    assert not torch.equal(fusion(visual, TextFeatures(words, mask)).words, words)
 
 
 def test_gate_with_both_linears_zero_would_never_open():
@@ -122,7 +125,7 @@ def test_gate_with_both_linears_zero_would_never_open():
 def test_image_gate_is_alive_from_the_start():
     fusion = MagNetFusion(C, D, is_last=False)
     visual, words, mask = inputs()
-    (fusion(visual, words, mask).visual - visual).square().mean().backward()
+    (fusion(visual, TextFeatures(words, mask)).visual - visual).square().mean().backward()
     for name, parameter in fusion.gate.named_parameters():
         assert parameter.grad.abs().max() > 0, name
 
@@ -133,11 +136,16 @@ def test_padding_vectors_do_not_influence_the_pixels(kind):
     visual, words, mask = inputs()
     changed = words.clone()
     changed[1, 4:] += 10 * torch.randn(3, D)
-    before, after = fusion(visual, words, mask), fusion(visual, changed, mask)
+    before, after = (
+        fusion(visual, TextFeatures(words, mask)),
+        fusion(visual, TextFeatures(changed, mask)),
+    )
     assert torch.equal(before.feature, after.feature)
     assert torch.equal(before.visual, after.visual)
     changed[1, 3] += 1.0  # a real word does
-    assert not torch.equal(before.feature[1], fusion(visual, changed, mask).feature[1])
+    assert not torch.equal(
+        before.feature[1], fusion(visual, TextFeatures(changed, mask)).feature[1]
+    )
 
 
 def test_padding_vectors_do_not_influence_the_words():
@@ -146,7 +154,10 @@ def test_padding_vectors_do_not_influence_the_words():
     visual, words, mask = inputs()
     changed = words.clone()
     changed[1, 4:] += 10 * torch.randn(3, D)
-    before, after = fusion(visual, words, mask).words, fusion(visual, changed, mask).words
+    before, after = (
+        fusion(visual, TextFeatures(words, mask)).words,
+        fusion(visual, TextFeatures(changed, mask)).words,
+    )
     torch.testing.assert_close(after[1, :4], before[1, :4], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(after[0], before[0])
 

@@ -13,7 +13,7 @@ from magnet_mm.models.targets import stack_text
 def test_tiny_magnet_in_one_graph(build_model, tiny_magnet_config, make_samples):
     model = build_model(tiny_magnet_config()).eval()
     images, samples = make_samples(batch=2)
-    text = stack_text(samples)
+    text = tuple(stack_text(samples).values())
     compiled = torch.compile(model.predict_logits, backend='eager', fullgraph=True)
     with torch.no_grad():
         expected = model.predict_logits(images, *text)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 
 from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models import OneQueryMask2FormerHead
 from magnet_mm.models.targets import stack_text
 
@@ -65,14 +66,14 @@ def ids_read(model: torch.nn.Module, call) -> torch.Tensor:
 def test_logits_at_stride_4(model, make_samples, size, shape):
     images, samples = make_samples(batch=2, size=size)
     with torch.no_grad():
-        logits = model.predict_logits(images, *stack_text(samples))
+        logits = model.predict_logits(images, **stack_text(samples))
     assert logits.shape == (2, 1, *shape)
     assert logits.std() > 1e-3
 
 
 def test_images_of_a_batch_are_independent(model, make_samples):
     images, samples = make_samples(batch=3, lengths=(10, 7, 4))
-    ids, mask = stack_text(samples)
+    ids, mask = stack_text(samples).values()
     with torch.no_grad():
         together = model.predict_logits(images, ids, mask)
         alone = [
@@ -89,7 +90,7 @@ def test_predict_fills_the_samples_at_input_resolution(model, make_samples):
         sample.set_metainfo(dict(ori_shape=(33, 77)))
     with torch.no_grad():
         results = model.predict(images, samples)
-        logits = model.predict_logits(images, *stack_text(samples))
+        logits = model.predict_logits(images, **stack_text(samples))
     expected = F.interpolate(logits, (64, 64), mode='bilinear', align_corners=True)
     assert [result.ref_id for result in results] == [0, 1]
     for index, result in enumerate(results):
@@ -113,7 +114,8 @@ def test_one_channel_is_thresholded_at_zero(model, make_samples):
     assert torch.equal(result.seg_logits.data, logits[0])
 
 
-def test_two_channels_take_the_larger(model, make_samples):
+def test_two_channels_take_the_larger(model, make_samples, monkeypatch):
+    monkeypatch.setattr(type(model.decode_head), 'foreground', ForegroundRule('argmax'))
     _, samples = make_samples(batch=1, size=2)
     background, foreground = [[1.0, -3.0], [0.5, 2.0]], [[2.0, -4.0], [0.4, 3.0]]
     logits = torch.tensor([[background, foreground]])
@@ -145,7 +147,7 @@ def test_predict_without_samples(model):
 
 def test_expression_decides(model, make_samples):
     images, samples = make_samples(batch=1)
-    ids, mask = stack_text(samples)
+    ids, mask = stack_text(samples).values()
     other = ids.clone()
     other[0, 1:4] = torch.tensor([50, 51, 52])
     with torch.no_grad():
@@ -167,8 +169,8 @@ def test_auxiliary_heads_change_nothing_at_inference(
     bare.load_state_dict(weights)
     images, samples = make_samples(batch=2)
     with torch.no_grad():
-        expected = model.predict_logits(images, *stack_text(samples))
-        assert torch.equal(bare.predict_logits(images, *stack_text(samples)), expected)
+        expected = model.predict_logits(images, **stack_text(samples))
+        assert torch.equal(bare.predict_logits(images, **stack_text(samples)), expected)
 
 
 def test_no_training_part_runs_at_inference(model, make_samples):
@@ -203,7 +205,7 @@ def test_corruption_in_training_only(model, make_samples):
     model.auxiliary_head[0].corruption = 1.0
     model.auxiliary_head[0].masked_share = 1.0
     images, samples = make_samples(batch=2, tokens=8, lengths=(8, 5))
-    ids, _ = stack_text(samples)
+    ids, _ = stack_text(samples).values()
     with torch.no_grad():
         corrupted = ids_read(model, lambda: model.loss(images, samples))
         clean = ids_read(model, lambda: model.predict(images, samples))
@@ -211,7 +213,7 @@ def test_corruption_in_training_only(model, make_samples):
     assert corrupted[:, 0].tolist() == [2, 2]  # [CLS]
     assert corrupted[0, 1:].tolist() == [MASK_TOKEN] * 6 + [3]
     assert corrupted[1, 1:].tolist() == [MASK_TOKEN] * 3 + [3, 0, 0, 0]
-    assert torch.equal(stack_text(samples)[0], ids)  # the samples keep the true words
+    assert torch.equal(stack_text(samples)['input_ids'], ids)  # the samples keep the true words
 
 
 def test_prediction_does_not_depend_on_the_seed(model, make_samples):

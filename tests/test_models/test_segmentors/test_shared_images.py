@@ -53,7 +53,7 @@ def test_equal_to_one_by_one_and_encoded_once(model, make_samples):
 
 def test_image_of_may_repeat_in_any_order(model, make_samples):
     images, samples = make_samples(batch=3)
-    text = stack_text(samples)
+    text = tuple(stack_text(samples).values())
     with torch.no_grad():
         logits = model.predict_logits(images[:2], *text, image_of=torch.tensor([1, 0, 1]))
         expected = model.predict_logits(images[[1, 0, 1]], *text)

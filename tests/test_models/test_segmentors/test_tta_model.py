@@ -17,8 +17,16 @@ from magnet_mm.models.segmentors import ReferringTTAModel
 
 
 def prediction(logits, expression='red', **fields):
-    sample = SegDataSample(metainfo=dict(expression=expression, img_path='a.jpg'))
-    sample.seg_logits = PixelData(data=torch.as_tensor(logits, dtype=torch.float32))
+    logits = torch.as_tensor(logits, dtype=torch.float32)
+    sample = SegDataSample(
+        metainfo=dict(
+            expression=expression,
+            img_path='a.jpg',
+            img_shape=tuple(logits.shape[1:]),
+            ori_shape=(3, 3),
+        )
+    )
+    sample.seg_logits = PixelData(data=logits)
     for name, value in fields.items():
         setattr(sample, name, PixelData(data=torch.as_tensor(value)))
     return sample
@@ -99,6 +107,8 @@ def test_three_scales_average_three_predictions(tta_model, make_samples):
     sizes = (64, 48, 80)
     images = [torch.randint(0, 256, (3, s, s), dtype=torch.uint8) for s in sizes]
     batches = [dict(inputs=[image], data_samples=copy.deepcopy(samples)) for image in images]
+    for batch, size in zip(batches, sizes, strict=True):
+        batch['data_samples'][0].set_metainfo(dict(img_shape=(size, size)))
     mean = 0
     for batch in copy.deepcopy(batches):
         (single,) = model.test_step(batch)

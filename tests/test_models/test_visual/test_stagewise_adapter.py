@@ -119,7 +119,7 @@ def test_encoder_with_any_backbone(name, fusion):
     encoder = build_encoder(backbone, fusion).train()
     ids, mask = torch.randint(5, 50, (2, 6)), torch.ones(2, 6).long()
     features = encoder(torch.randn(2, 3, 64, 64), ids, mask)
-    assert [f.shape[1] for f in features.visual] == list(encoder.visual_channels)
+    assert [f.shape[1] for f in features.visual] == list(encoder.feature_channels)
     assert [f.shape[2] for f in features.visual] == [16, 8, 4, 2][: len(features.visual)]
     total = sum((f * torch.randn_like(f)).sum() for f in features.visual)
     (total + (features.words * torch.randn_like(features.words)).sum()).backward()
