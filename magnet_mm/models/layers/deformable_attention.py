@@ -17,8 +17,12 @@ import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 
+from magnet_mm.models.layers.constants import constant
 from magnet_mm.models.layers.gathered_attention import gather_deformable_attention
 from magnet_mm.models.layers.sampled_attention import grid_sample_deformable_attention, is_exporting
+
+# Images that the kernel takes at once, at most: mmcv's default im2col_step.
+_KERNEL_STEP = 64
 
 
 @functools.cache
@@ -59,16 +63,49 @@ def deformable_attention(
             value, spatial_shapes, sampling_locations, attention_weights
         )
     if value.is_cuda and _mmcv_has_cuda_kernel():
-        shapes = torch.tensor(spatial_shapes, device=value.device)
-        starts = torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]])
-        # The kernel has no bfloat16, and half precision would round the sampling locations.
-        out = MultiScaleDeformableAttnFunction.apply(
-            value.float().contiguous(),
-            shapes,
-            starts,
-            sampling_locations.float().contiguous(),
-            attention_weights.float().contiguous(),
-            64,
+        return kernel_deformable_attention(
+            value, spatial_shapes, sampling_locations, attention_weights
         )
-        return out.to(value.dtype)
     return gather_deformable_attention(value, spatial_shapes, sampling_locations, attention_weights)
+
+
+def kernel_deformable_attention(
+    value: Tensor,
+    spatial_shapes: Sequence[tuple[int, int]],
+    sampling_locations: Tensor,
+    attention_weights: Tensor,
+) -> Tensor:
+    """Run :func:`deformable_attention` through mmcv's CUDA kernel.
+
+    The kernel has no bfloat16, and half precision would round the sampling locations: it runs in
+    float32. It refuses a batch that its step does not divide
+    (``mmcv/ops/csrc/pytorch/cuda/ms_deform_attn_cuda.cu``): larger batches go in parts, each with
+    its own size as the step.
+    """
+    shapes, starts = _kernel_layout(
+        tuple((int(height), int(width)) for height, width in spatial_shapes), value.device
+    )
+    parts = zip(
+        *(
+            tensor.float().contiguous().split(_KERNEL_STEP)
+            for tensor in (value, sampling_locations, attention_weights)
+        ),
+        strict=True,
+    )
+    sums = [
+        MultiScaleDeformableAttnFunction.apply(
+            values, shapes, starts, locations, weights, values.shape[0]
+        )
+        for values, locations, weights in parts
+    ]
+    return (sums[0] if len(sums) == 1 else torch.cat(sums)).to(value.dtype)
+
+
+@constant
+def _kernel_layout(
+    shapes: tuple[tuple[int, int], ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """``(h, w)`` of every level, int64 ``[levels, 2]``, and where it starts, ``[levels]``."""
+    sizes = torch.tensor(shapes, device=device)
+    cells = torch.tensor([0] + [height * width for height, width in shapes[:-1]], device=device)
+    return sizes, cells.cumsum(0)

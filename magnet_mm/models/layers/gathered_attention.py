@@ -207,7 +207,7 @@ def _table_gradient(table: Tensor, rows: Tensor, weights: Tensor, grad: Tensor) 
     return F.embedding_bag(
         torch.div(places, rows.shape[1], rounding_mode='floor'),
         grad.to(weights.dtype),
-        torch.searchsorted(order.values, torch.arange(table.shape[0]).to(rows)),
+        torch.searchsorted(order.values, torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)),
         per_sample_weights=weights.reshape(-1).index_select(0, places),
         mode='sum',
     ).to(table.dtype)
@@ -222,7 +222,7 @@ def _weight_gradient(table: Tensor, rows: Tensor, grad: Tensor, dtype: torch.dty
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta')
         places = torch.sparse_csr_tensor(
-            torch.arange(0, rows.numel() + 1, rows.shape[1]).to(rows),
+            torch.arange(0, rows.numel() + 1, rows.shape[1], dtype=rows.dtype, device=rows.device),
             rows.reshape(-1),
             torch.zeros(rows.numel(), dtype=dtype, device=rows.device),
             (rows.shape[0], table.shape[0]),

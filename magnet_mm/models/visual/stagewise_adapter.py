@@ -13,13 +13,14 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
+from magnet_mm.models.visual.pretrained_visual import PretrainedVisual
 
 Step = Callable[[Tensor], Tensor]
 _PROBE_SIZE = 64  # pixels; two cells at stride 32
 
 
 @MODELS.register_module()
-class StagewiseAdapter(BaseModule):
+class StagewiseAdapter(PretrainedVisual, BaseModule):
     """Makes a stage-wise visual backbone out of a registered one.
 
     The known ways of running a backbone step by step (residual stages, chains of named blocks,
@@ -31,14 +32,20 @@ class StagewiseAdapter(BaseModule):
     Args:
         backbone: config of the backbone, e.g. ``dict(type='mmdet.ResNeXt', depth=50)``. Its
             forward returns three or four maps ``[B, C_i, H_i, W_i]``, fine to coarse.
+        fresh: parts of the backbone, by name, that its pretrained weights need not have, such as
+            the output norms ``('norm0', 'norm1', 'norm2', 'norm3')`` of a Swin from ImageNet; they
+            start as they are built.
 
     Raises:
         ConfigError: when the backbone gives no such maps.
     """
 
-    def __init__(self, backbone: dict, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, backbone: dict, fresh: Sequence[str] = (), init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg)
         self.backbone = MODELS.build(backbone)
+        self.backbone.fresh = tuple(fresh)  # complete_weights reads it
         training = self.backbone.training
         self.backbone.eval()
         with torch.no_grad():

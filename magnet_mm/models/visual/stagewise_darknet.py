@@ -9,9 +9,11 @@ from mmdet.models.backbones import Darknet
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from magnet_mm.models.visual.pretrained_visual import PretrainedVisual
+
 
 @MODELS.register_module()
-class StagewiseDarknet(Darknet):
+class StagewiseDarknet(PretrainedVisual, Darknet):
     """Darknet-53 that lets language in after its blocks at strides 4, 8, 16 and 32.
 
     The arguments are those of mmdet's ``Darknet``. YOLOv3 uses the last three maps; the one of

@@ -7,9 +7,11 @@ from mmseg.models.backbones import ResNetV1c
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from magnet_mm.models.visual.pretrained_visual import PretrainedVisual
+
 
 @MODELS.register_module()
-class StagewiseResNet(ResNetV1c):
+class StagewiseResNet(PretrainedVisual, ResNetV1c):
     """ResNet (V1c: three 3x3 convolutions at the start) that lets language in after each stage.
 
     The arguments are those of mmseg's ``ResNetV1c``; a stage downsamples in its first block, so

@@ -14,17 +14,16 @@ A backbone with ``stagewise = False`` cannot let language in: its ``embed`` give
 
 from __future__ import annotations
 
-import torch
 from mmseg.models.backbones import SwinTransformer
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from magnet_mm.errors import CheckpointError
+from magnet_mm.models.visual.pretrained_visual import PretrainedVisual
 from magnet_mm.models.visual.window_attention import ShiftedWindowAttention
 
 
 @MODELS.register_module()
-class StagewiseSwin(SwinTransformer):
+class StagewiseSwin(PretrainedVisual, SwinTransformer):
     """Swin Transformer that lets language in before each patch merging.
 
     Released LAVT and MagNet fuse there [C]. The arguments are those of mmseg's
@@ -40,27 +39,18 @@ class StagewiseSwin(SwinTransformer):
                 block.attn = ShiftedWindowAttention(block.attn)
 
     def init_weights(self) -> None:
-        """Load the checkpoint of ``init_cfg``, and make sure that it was loaded.
+        """Load the checkpoint of ``init_cfg``, in mmseg's layout.
 
-        mmseg ignores every key that it does not know, so a wrong file would leave random weights.
-        Without a checkpoint torch's own initialisation stays (our choice): mmseg's normal of 0.02
-        leaves the blocks of a narrow network close to the identity, and it learns slowly.
+        Weights in the official layout are converted by mmseg's
+        tools/model_converters/swin2mmseg.py. Without a checkpoint torch's own initialisation stays
+        (our choice): mmseg's normal of 0.02 leaves the blocks of a narrow network close to the
+        identity, and it learns slowly.
 
         Raises:
-            CheckpointError: listing the parameters that the checkpoint does not have.
+            CheckpointError: naming the parameters that the checkpoint does not have.
         """
-        if self.init_cfg is None:
-            return
-        for value in self.parameters():
-            value.data.fill_(torch.nan)
-        super().init_weights()
-        absent = [name for name, value in self.named_parameters() if value.isnan().any()]
-        if absent:
-            raise CheckpointError(
-                f'{self.init_cfg["checkpoint"]} does not fit this Swin Transformer; it lacks or '
-                f'has in another shape: {", ".join(absent)}. Weights in the official layout are '
-                "converted by mmseg's tools/model_converters/swin2mmseg.py."
-            )
+        if self.init_cfg is not None:
+            super().init_weights()
 
     def embed(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` to the patch embedding ``[B, H/4, W/4, C_0]``."""

@@ -3,10 +3,12 @@
 
 import pytest
 import torch
+from mmcv.ops import multi_scale_deform_attn
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor
 
 from magnet_mm.models.layers import deformable_attention
+from magnet_mm.models.layers.deformable_attention import kernel_deformable_attention
 from magnet_mm.models.layers.sampled_attention import grid_sample_deformable_attention
 
 
@@ -136,3 +138,68 @@ def test_recording_takes_the_exported_form():
     targets = {str(node.target) for node in program.graph.nodes}
     assert 'aten.grid_sampler.default' in targets
     assert not any('embedding_bag' in target for target in targets)
+
+
+class StandInKernel:
+    """mmcv's compiled operators, with the assertion of their source and torch's result."""
+
+    def __init__(self) -> None:
+        self.batches = []
+
+    def _check(self, value, shapes, starts, im2col_step):
+        batch = value.shape[0]
+        step = min(batch, im2col_step)
+        assert batch % step == 0, f'batch({batch}) must divide im2col_step({step})'
+        assert starts.tolist() == [0, 6] and shapes.tolist() == [[2, 3], [1, 2]]
+        self.batches.append(batch)
+
+    def ms_deform_attn_forward(
+        self, value, shapes, starts, locations, weights, im2col_step
+    ):  # fmt: skip
+        self._check(value, shapes, starts, im2col_step)
+        return multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
+
+    def ms_deform_attn_backward(
+        self, value, shapes, starts, locations, weights, upstream, *gradients, im2col_step
+    ):
+        self._check(value, shapes, starts, im2col_step)
+        leaves = [x.detach().requires_grad_() for x in (value, locations, weights)]
+        with torch.enable_grad():
+            out = multi_scale_deformable_attn_pytorch(leaves[0], shapes, *leaves[1:])
+        for place, found in zip(gradients, torch.autograd.grad(out, leaves, upstream), strict=True):
+            place.copy_(found)
+
+
+@pytest.mark.parametrize('batch', [1, 7, 64, 65, 100, 127, 128, 200])
+def test_truth_12_the_step_divides_every_batch(batch, monkeypatch):
+    kernel, shapes = StandInKernel(), [(2, 3), (1, 2)]
+    monkeypatch.setattr(multi_scale_deform_attn, 'ext_module', kernel)
+    inputs = [x.detach().float().requires_grad_() for x in random_inputs(shapes, batch, 3)]
+    ours = kernel_deformable_attention(inputs[0], shapes, *inputs[1:])
+    upstream = torch.randn_like(ours)
+    gradients = torch.autograd.grad(ours, inputs, upstream)
+    calls = -(-batch // 64)  # no more than needed: a prime batch does not go one by one
+    assert len(kernel.batches) == 2 * calls and sum(kernel.batches) == 2 * batch
+    expected = deformable_attention(inputs[0], shapes, *inputs[1:])
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    for found, right in zip(
+        gradients, torch.autograd.grad(expected, inputs, upstream), strict=True
+    ):
+        torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-4)
+
+
+def test_truth_18_nothing_is_made_on_another_device():
+    shapes, made = [(2, 3), (1, 2)], []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            if isinstance(out, Tensor) and out.device.type != 'meta':
+                made.append(str(function))
+            return out
+
+    inputs = [x.detach().float().to('meta').requires_grad_() for x in random_inputs(shapes)]
+    deformable_attention(inputs[0], shapes, *inputs[1:]).sum().backward()  # fills the cache
+    with Watch():
+        deformable_attention(inputs[0], shapes, *inputs[1:]).sum().backward()
+    assert made == []

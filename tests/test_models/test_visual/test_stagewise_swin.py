@@ -94,5 +94,7 @@ def test_pretrained_weights_are_loaded(tmp_path):
 
 def test_a_checkpoint_that_loads_nothing_is_an_error(tmp_path):
     other = {'encoder.' + k: v for k, v in SwinTransformer(**SIZES).state_dict().items()}
-    with pytest.raises(CheckpointError, match=r'does not fit this Swin.*patch_embed\.projection'):
+    with pytest.raises(
+        CheckpointError, match=r'does not fit this StagewiseSwin.*patch_embed\.projection'
+    ):
         pretrained(tmp_path, other).init_weights()
