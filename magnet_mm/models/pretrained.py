@@ -60,7 +60,7 @@ def complete_weights(module: nn.Module) -> Iterator[None]:
 
 
 def pretrained_source(module: nn.Module) -> str | None:
-    """The file that a module's ``init_cfg`` names, or None."""
+    """Read the file that a module's ``init_cfg`` names; None where it names none."""
     settings = getattr(module, 'init_cfg', None)
     for entry in [settings] if isinstance(settings, Mapping) else settings or ():
         if entry.get('type') in ('Pretrained', PretrainedInit):

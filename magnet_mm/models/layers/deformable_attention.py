@@ -1,10 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Multi-scale deformable attention (Zhu et al., Deformable DETR, ICLR 2021, eq. 3).
 
-On CUDA mmcv's kernel is used where mmcv was built with it. Everywhere else the four bilinear
-corners of all sampling points are gathered and weighted in one ``embedding_bag``, which needs no
-``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does. Exported graphs take
-``grid_sample`` nevertheless: ONNX has that operation, and neither of the others.
+On CUDA mmcv's kernel is used where mmcv was built with it. On the CPU the four bilinear corners of
+all sampling points are gathered and weighted in one ``embedding_bag``, which needs no
+``[B*heads, channels, queries, points]`` intermediate as ``grid_sample`` does. Everything else takes
+``grid_sample``: other devices, whose sparse products are slow or absent, and exported graphs, since
+ONNX has that operation and neither of the others.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ def deformable_attention(
         return kernel_deformable_attention(
             value, spatial_shapes, sampling_locations, attention_weights
         )
+    if value.device.type != 'cpu':
+        return grid_sample_deformable_attention(
+            value.float(), spatial_shapes, sampling_locations.float(), attention_weights.float()
+        ).to(value.dtype)
     return gather_deformable_attention(value, spatial_shapes, sampling_locations, attention_weights)
 
 
