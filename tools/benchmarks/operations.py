@@ -2,8 +2,9 @@
 """Counts the operations that a call executes.
 
 torch's ``FlopCounterMode`` counts matrix products, convolutions and attention, forward and
-backward; added here are what it does not know: fused attention on the CPU, and the gather of
-deformable attention (two operations per gathered number, as for any weighted sum). Not counted:
+backward; added here are what it does not know: fused attention on the CPU, and deformable
+attention (two operations per gathered number, as for any weighted sum; four are gathered for every
+point and channel). Not counted:
 normalisation, activations, softmax, losses, the optimiser.
 """
 
@@ -30,6 +31,14 @@ def _bags(table, rows, *_, out_shape=None, **__) -> int:
     return 2 * math.prod(rows) * table[1]
 
 
+def _sampling(*_, out_shape=None, **__) -> int:
+    return 8 * math.prod(out_shape)
+
+
+def _sampling_backward(grad, *_, out_shape=None, **__) -> int:
+    return 16 * math.prod(grad)
+
+
 def _sampled_product(places, left, *_, **__) -> int:
     return 2 * places.values().numel() * left.shape[1]
 
@@ -43,6 +52,8 @@ def _known_here() -> dict[Callable, Callable]:
         aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
         aten._embedding_bag: _bags,
         aten._embedding_bag_forward_only: _bags,
+        aten.grid_sampler_2d: _sampling,
+        aten.grid_sampler_2d_backward: _sampling_backward,
         aten.sparse_sampled_addmm: _sampled_product,
     }
 

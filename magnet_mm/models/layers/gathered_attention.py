@@ -208,9 +208,7 @@ def _table_gradient(table: Tensor, rows: Tensor, weights: Tensor, grad: Tensor) 
     return F.embedding_bag(
         torch.div(places, rows.shape[1], rounding_mode='floor'),
         grad.to(weights.dtype),
-        torch.searchsorted(
-            order.values, torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)
-        ),
+        torch.searchsorted(order.values, every_row),
         per_sample_weights=weights.reshape(-1).index_select(0, places),
         mode='sum',
     ).to(table.dtype)
