@@ -212,8 +212,9 @@ class ReferringSegmentor(EncoderDecoder):
 
         mmseg resizes to the original size first; most published RIS numbers are measured at input
         resolution (docs/train_and_evaluate.md). What the preprocessor padded is cut off, and the
-        foreground rule goes into the metainfo. Where the head says that nothing is meant (``no_target`` logits
-        ``[B]``), ``pred_no_target`` is 1 and the mask empty; the logits stay as they are.
+        foreground rule goes into the metainfo. Where the head says that nothing is meant
+        (``no_target`` logits ``[B]``), ``pred_no_target`` is 1 and the mask empty; the logits stay
+        as they are.
         """
         rule = self.foreground
         absent = torch.zeros(len(data_samples), dtype=torch.bool, device=seg_logits.device)
