@@ -37,3 +37,11 @@ def test_parts_of_a_method_are_where_its_page_says(page):
         }
         assert name in defined, f'{page.name}: {file} has no {name}'
         assert (ROOT / test).is_file(), f'{page.name}: {test}'
+
+
+def test_every_idea_is_where_one_guesses():
+    """Rows of the table in CONTRIBUTING.md: | idea | `file` |."""
+    text = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    files = re.findall(r'^\| [^|`]+ \| `(magnet_mm/\S+\.py)` \|$', text, re.M)
+    assert len(files) >= 20
+    assert [name for name in files if not (ROOT / name).is_file()] == []
