@@ -7,10 +7,13 @@ import warnings
 from typing import Any
 
 from mmengine.registry import Registry
-from mmseg.registry import MODELS
+from mmseg.registry import DATA_SAMPLERS, MODELS
 
 # Per registry: old name -> new name. Remove an entry one release after it came.
-OLD_NAMES: tuple[tuple[Registry, dict[str, str]], ...] = ((MODELS, {}),)
+OLD_NAMES: tuple[tuple[Registry, dict[str, str]], ...] = (
+    (MODELS, {}),
+    (DATA_SAMPLERS, {'VisitSampler': 'EpochSampler'}),
+)
 
 
 def keep_old_name(registry: Registry, old: str, new: str) -> None:

@@ -118,7 +118,7 @@ def test_data_and_metric_build(config):
         resize = next(step for step in _pipelines(loader.dataset)[0] if step['type'] == 'Resize')
         assert tuple(resize['scale']) == size
         assert resize['keep_ratio'] is False
-    assert config.train_dataloader.sampler.type == 'VisitSampler'
+    assert config.train_dataloader.sampler.type == 'EpochSampler'
     dataset = DATASETS.build(dict(config.val_dataloader.dataset, lazy_init=True))
     assert dataset.test_mode
     assert METRICS.build(config.val_evaluator).resolution == 'input'

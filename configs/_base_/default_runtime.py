@@ -26,7 +26,7 @@ default_hooks = dict(
         save_best='oIoU',  # [C] LAVT: best oIoU on val
         rule='greater',  # mmengine cannot tell the direction of oIoU from its name
     ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),  # the visit number of VisitSampler
+    sampler_seed=dict(type='DistSamplerSeedHook'),  # the epoch of EpochSampler
     # val_samples.png after every validation; draws tests with tools/test.py --show-dir
     visualization=dict(type='ReferringVisualizationHook', val_samples=8),  # our choice
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses

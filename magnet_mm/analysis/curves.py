@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -18,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from mmengine.logging import print_log
 
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import parse_object, read_lines
 
 Curve = dict[int, float]
 VALIDATION_SCORES = ('oIoU', 'mIoU', 'P@0.5')
@@ -106,15 +106,13 @@ def plot_curves(work_dir: str | os.PathLike[str], out_file: str | os.PathLike[st
 
 def _read_records(path: Path) -> list[dict[str, Any]]:
     records = []
-    lines = path.read_text(encoding='utf-8').splitlines()
-    for number, line in enumerate(lines, start=1):
+    lines = list(read_lines(path))
+    for number, line in lines:
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise DataError(
-                    f'{path}, line {number} is not JSON ({error}): repair or remove the file'
-                ) from error
+            records.append(parse_object(line, f'{path}, line {number}'))
+        except DataError:
+            if number < lines[-1][0]:
+                raise
             print_log(
                 f'{path}: the last line is cut off (the run was killed) and left out',
                 logger='current',

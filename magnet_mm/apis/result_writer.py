@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from magnet_mm.apis.results import ReferringResult
+from magnet_mm.json_lines import to_text
 
 RESULTS_FILE = 'predictions.jsonl'
 
@@ -64,7 +64,7 @@ class ResultWriter:
         if result.probability is not None:
             files['probability_file'] = f'prob/{name}.npy'
             np.save(self._path(files['probability_file']), result.probability)
-        self._file.write(json.dumps({**result.to_dict(), **files}) + '\n')
+        self._file.write(to_text({**result.to_dict(), **files}))
         self._file.flush()
 
     def _unique_name(self, result: ReferringResult) -> str:

@@ -1,11 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Referring-expression data: annotation reading, datasets, the visit sampler, transforms."""
+"""Referring-expression data: annotation reading, datasets, the epoch sampler, transforms."""
 
 from magnet_mm.datasets.generalized_dataset import GeneralizedReferringDataset
 from magnet_mm.datasets.jsonl_dataset import JsonLinesReferringDataset
 from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
-from magnet_mm.datasets.samplers import ImageSampler, VisitIndex, VisitSampler
+from magnet_mm.datasets.samplers import EpochIndex, EpochSampler, ImageSampler
 from magnet_mm.datasets.transforms import (
     LoadReferringImage,
     LoadReferringMask,
@@ -14,6 +14,8 @@ from magnet_mm.datasets.transforms import (
 )
 
 __all__ = [
+    'EpochIndex',
+    'EpochSampler',
     'GeneralizedReferringDataset',
     'ImageSampler',
     'JsonLinesReferringDataset',
@@ -23,6 +25,4 @@ __all__ = [
     'PackReferringInputs',
     'ReferringDataset',
     'TokenizeExpression',
-    'VisitIndex',
-    'VisitSampler',
 ]

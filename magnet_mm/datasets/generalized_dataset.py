@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets.annotations.generalized_annotations import load_generalized_records
+from magnet_mm.datasets.annotations.refer_annotations import load_records
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 
 
@@ -13,12 +13,12 @@ from magnet_mm.datasets.referring_dataset import ReferringDataset
 class GeneralizedReferringDataset(ReferringDataset):
     """Expressions that mean one object, several or none (gRefCOCO, Liu et al., CVPR 2023).
 
-    Everything is as in :class:`ReferringDataset`, with `grefs(<split_by>).json` as `refs_file`;
-    the mask is the union of the meant objects, empty where none is meant. Samples carry
-    `no_target`, which `GeneralizedReferringMetric` reads. A sentence's kind is `no-target`,
+    Everything is as in :class:`ReferringDataset`, with `grefs(<split_by>).json` or `.p` as
+    `refs_file`; the mask is the union of the meant objects, empty where none is meant. Samples
+    carry `no_target`, which `GeneralizedReferringMetric` reads. A sentence's kind is `no-target`,
     `single-target` or `multi-target`.
     """
 
     def read_records(self) -> list[dict]:
         """Read the refs of the split."""
-        return load_generalized_records(self.ann_file, self.refs_file, self.split)
+        return load_records(self.ann_file, self.refs_file, self.split, generalized=True)

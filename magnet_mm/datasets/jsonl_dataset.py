@@ -13,6 +13,7 @@ from magnet_mm.datasets.annotations.jsonl_annotations import (
     read_jsonl,
     select_jsonl_split,
 )
+from magnet_mm.datasets.held_out import common_folder
 from magnet_mm.datasets.referring_dataset import ReferringDataset
 
 
@@ -62,3 +63,7 @@ class JsonLinesReferringDataset(ReferringDataset):
         for name in {record['file_name'] for record in records}:
             path_inside(images, name, f'{self.ann_file}: "image"')
         return records
+
+    def _collection(self, records: list[dict]) -> str:
+        """Where image ids count: the declared collection, or the folder of all images."""
+        return self.image_collection or common_folder(record['img_path'] for record in records)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.dataset import ConcatDataset
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets.samplers import VisitIndex
 from magnet_mm.errors import ConfigError
 
 
@@ -17,13 +17,16 @@ class MixedReferringDataset(ConcatDataset):
     """Training data of several `ReferringDataset`, images of their held-out splits removed.
 
     RefCOCO, RefCOCO+ and G-Ref all draw from COCO train2014 and split it differently, so the
-    training part of one holds test images of another. Every image that any listed refs file
-    uses outside `train` is removed from all of them; images are compared by COCO id.
+    training part of one holds test images of another. Every image that any listed refs or
+    JSON-lines file uses outside `train` is removed from all of them. Images are the same where the
+    file is the same, or where they have the same id in one image folder; copies of one collection
+    in several folders must declare it by `image_collection` (see `held_out`).
 
     Args:
         datasets (Sequence[dict]): Configs of training datasets (`test_mode=False`).
-        exclude (Sequence[dict]): Further refs files whose held-out images are removed, as in
-            `ReferringDataset` (with `data_root`), e.g. datasets only tested on.
+        exclude (Sequence[dict]): Further files whose held-out images are removed, as in
+            `ReferringDataset` (with `data_root`), e.g. datasets only tested on. The ids of one
+            whose `data_root` none of the datasets has count in all of them.
         lazy_init (bool): Load the annotations at first use instead of now.
 
     Raises:
@@ -43,11 +46,8 @@ class MixedReferringDataset(ConcatDataset):
                     'MixedReferringDataset takes configs (dicts) of training datasets, without '
                     'test_mode=True: score each dataset on its own instead.'
                 )
-        held_out = [
-            dict(data_root=config.get('data_root', ''), refs_file=config['refs_file'])
-            for config in datasets
-            if 'refs_file' in config  # own data (JSON lines) has no splits of COCO images
-        ] + list(exclude)
+        held_out = [_own_entry(config) for config in datasets]
+        held_out += [_further_entry(entry, datasets) for entry in exclude]
         built = [
             DATASETS.build(
                 dict(config, exclude=[*config.get('exclude', ()), *held_out], lazy_init=lazy_init)
@@ -56,7 +56,24 @@ class MixedReferringDataset(ConcatDataset):
         ]
         super().__init__(built, lazy_init=lazy_init)
 
-    def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
-        """Dataset and index within it; the visit goes along."""
-        dataset_idx, sample_idx = super()._get_ori_dataset_idx(idx)
-        return dataset_idx, VisitIndex.like(idx, sample_idx)
+
+def _own_entry(config: dict) -> dict[str, Any]:
+    """Say what one of the datasets holds out of all of them."""
+    return dict(
+        data_root=config.get('data_root', ''),
+        refs_file=config.get('refs_file', config['ann_file']),  # JSON lines have no refs file
+        img_path=config.get('data_prefix', {}).get('img_path', ''),
+        image_collection=config.get('image_collection'),
+        trained=True,
+    )
+
+
+def _further_entry(entry: dict, datasets: Sequence[dict]) -> dict[str, Any]:
+    """Give an entry of `exclude` the image folder of the first dataset with its data root."""
+    if 'img_path' in entry or 'image_collection' in entry:
+        return entry
+    for config in datasets:
+        if 'refs_file' in config and config.get('data_root', '') == entry.get('data_root', ''):
+            if not str(entry['refs_file']).endswith('.jsonl'):
+                return dict(entry, img_path=config.get('data_prefix', {}).get('img_path', ''))
+    return entry

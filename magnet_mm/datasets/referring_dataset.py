@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os.path as osp
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +11,20 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import join_path
 from mmengine.logging import print_log
-from mmengine.utils import is_abs
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets import expressions as sentences
-from magnet_mm.datasets.annotations.refer_annotations import held_out_image_ids, load_records
+from magnet_mm.datasets import sentence_sampling as sentences
+from magnet_mm.datasets.annotations.refer_annotations import load_records
+from magnet_mm.datasets.held_out import (
+    HeldOutImages,
+    check_entry,
+    held_out_images,
+    join_root,
+    joined_entry,
+    real_path,
+)
 from magnet_mm.datasets.image_sharing import ImageSharingPipeline
-from magnet_mm.datasets.samplers import VisitIndex
+from magnet_mm.datasets.samplers import EpochIndex
 from magnet_mm.datasets.transforms.loading import LoadReferringMask
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.text_safety import printable
@@ -26,9 +34,9 @@ from magnet_mm.text_safety import printable
 class ReferringDataset(BaseDataset):
     """Referring expressions in the `refer` file format, in any directory layout.
 
-    A training item is one ref; one of its sentences is drawn at every visit, as a function of
-    (seed, visit, item), which the indices of `VisitSampler` carry (a plain int is visit 0 of
-    seed 0). A test item is one (ref, sentence); every sentence counts.
+    A training item is one ref; one of its sentences is drawn in every epoch, as a function of
+    (seed, epoch, item, copy), which the indices of `EpochSampler` carry through any wrapper (a
+    plain int is epoch 0 of seed 0). A test item is one (ref, sentence); every sentence counts.
 
     Args:
         ann_file (str): `instances.json`, relative to `data_root` or absolute.
@@ -38,9 +46,14 @@ class ReferringDataset(BaseDataset):
         expressions (str): `own`; or a control, for `test_mode` only: `shuffled` (each item gets
             a sentence of another object of its image; items where none exists are left out,
             with one logged count) or `blank` (every sentence empty).
-        exclude (Sequence[dict]): Refs files whose images are removed from this dataset:
+        exclude (Sequence[dict]): Files whose images are removed from this dataset:
             `dict(refs_file=..., splits=[...], data_root=...)`, where `splits` defaults to every
-            split but `train` and `data_root` to this dataset's.
+            split but `train` and `data_root` to this dataset's. `refs_file` may be of RefCOCO or
+            gRefCOCO, or JSON lines (without splits all of it is held out). Image ids are taken
+            for this dataset's, unless `img_path` (its image folder) or `image_collection` say
+            that they are of another collection (see `held_out`).
+        image_collection (str, optional): Name of the image collection. Defaults to the image
+            folder; name it where copies of one collection lie in several folders.
         dataset_name (str): Name in the samples. Defaults to the directory of `refs_file`.
         test_mode (bool): Every sentence in order (True) or one drawn per ref (False).
         **kwargs: `data_root`, `data_prefix=dict(img_path=...)`, `pipeline` and the rest of
@@ -54,6 +67,7 @@ class ReferringDataset(BaseDataset):
     Source: docs/data.md (files) and docs/train_and_evaluate.md (protocol).
     """
 
+    expects_epochs = False  # EpochSampler sets it
     METAINFO = dict(
         classes=('background', 'referred object'),
         palette=[[0, 0, 0], [0, 200, 80]],  # our choice
@@ -66,6 +80,7 @@ class ReferringDataset(BaseDataset):
         split: str = 'train',
         expressions: str = 'own',
         exclude: Sequence[dict] = (),
+        image_collection: str | None = None,
         dataset_name: str | None = None,
         test_mode: bool = False,
         **kwargs: Any,
@@ -79,11 +94,8 @@ class ReferringDataset(BaseDataset):
             )
         self.exclude = tuple(exclude)
         for entry in self.exclude:
-            if 'refs_file' not in entry or set(entry) - {'refs_file', 'splits', 'data_root'}:
-                raise ConfigError(
-                    f'exclude: {dict(entry)} should have refs_file, and may have splits and '
-                    'data_root, nothing else.'
-                )
+            check_entry(entry)
+        self.image_collection = image_collection
         self.dataset_name = dataset_name or osp.basename(osp.dirname(refs_file))
         super().__init__(ann_file=ann_file, test_mode=test_mode, **kwargs)
 
@@ -95,17 +107,14 @@ class ReferringDataset(BaseDataset):
     def _join_prefix(self) -> None:
         """Join `data_root` with the annotation file, the refs files and the image directory."""
         super()._join_prefix()
-        self.refs_file = _join(self.data_root, self.refs_file)
+        self.refs_file = join_root(self.data_root, self.refs_file)
         self.exclude = tuple(
-            dict(
-                refs_file=_join(entry.get('data_root', self.data_root), entry['refs_file']),
-                splits=entry.get('splits'),
-            )
+            joined_entry(entry, self.data_root, self.data_prefix['img_path'])
             for entry in self.exclude
         )
 
     def full_init(self) -> None:
-        """Load the annotations, then let transforms load what workers should share."""
+        """Load the annotations, then lets transforms load what workers should share."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -121,9 +130,11 @@ class ReferringDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the annotation files into one dict per item (`BaseDataset` interface)."""
-        records = self._without_excluded(self.read_records())
+        records = self.read_records()
         for record in records:
             record['img_path'] = join_path(self.data_prefix['img_path'], record.pop('file_name'))
+        records = self._without_excluded(records)
+        for record in records:
             record.update(
                 dataset_name=self.dataset_name,
                 split=self.split_name,
@@ -143,7 +154,7 @@ class ReferringDataset(BaseDataset):
         """Return the annotation of one item, its sentence chosen.
 
         Args:
-            idx (int): Index; a `VisitIndex` brings visit and seed, a plain int means 0 and 0.
+            idx (int): Index; an `EpochIndex` brings epoch and seed, a plain int means 0 and 0.
 
         Returns:
             dict: `img_path, image_root, img_id, height, width, segmentation, ref_id, ann_id,
@@ -153,18 +164,31 @@ class ReferringDataset(BaseDataset):
         info['image_root'] = self.data_prefix['img_path']
         if self.test_mode:
             return info
-        visit_index = VisitIndex.like(idx, info['sample_idx'])
+        index = EpochIndex.like(idx, info['sample_idx'])
         choice = sentences.draw_sentence(
-            len(info['sentences']), visit_index.seed, visit_index.visit, int(visit_index)
+            len(info['sentences']), index.seed, index.epoch, int(index), index.position
         )
         return sentences.with_sentence(info, info['sentences'][choice])
+
+    @property
+    def draws_sentences(self) -> bool:
+        """Whether an item's sentence is another one in another epoch."""
+        return not self.test_mode
 
     def prepare_data(self, idx: int) -> Any:
         """One item through the pipeline; no other item ever takes the place of a broken one.
 
         Raises:
+            ConfigError: A wrapper lost the epoch that an `EpochSampler` had put into the index.
             DataError: The image cannot be read, or a transform returned None.
         """
+        if self.expects_epochs and not isinstance(idx, EpochIndex):
+            raise ConfigError(
+                f'{self.dataset_name} {self.split}: a wrapper between EpochSampler and this '
+                'dataset looks the index up in a list and loses the epoch, so every epoch would '
+                'draw the same sentences. Use `indices` of the dataset instead of a Subset, and '
+                'RepeatDataset or ConcatDataset instead of other wrappers.'
+            )
         info = self.get_data_info(idx)
         where = f'{printable(info["img_path"])} (ref {info["ref_id"]} of {self.refs_file})'
         try:
@@ -186,16 +210,33 @@ class ReferringDataset(BaseDataset):
             )
         return data
 
+    def _collection(self, records: list[dict]) -> str:
+        """Where image ids count: the declared collection, or the image folder."""
+        return self.image_collection or real_path(osp.join(self.data_prefix['img_path'], ''))
+
     def _without_excluded(self, records: list[dict]) -> list[dict]:
-        """Remove the records on excluded images and log how many."""
-        held_out = set().union(*(held_out_image_ids(**entry) for entry in self.exclude))
-        kept = [record for record in records if record['img_id'] not in held_out]
-        if self.exclude:
-            print_log(
-                f'{self.dataset_name} {self.split}: {len(records) - len(kept)} of {len(records)} '
-                f'refs removed, their images are held out by {len(self.exclude)} refs file(s).',
-                logger='current',
-            )
+        """Remove the records on excluded images and logs how many."""
+        if not self.exclude:
+            return records
+        name = f'{self.dataset_name} {self.split}'
+        collection, ids, paths = self._collection(records), set(), set()
+        for entry in self.exclude:
+            held_out = held_out_images(**entry)
+            paths |= held_out.paths
+            if held_out.collection in (None, collection):
+                ids |= held_out.ids
+            else:
+                self._note_other_collection(records, held_out, entry['refs_file'])
+        kept = [
+            record
+            for record in records
+            if record['img_id'] not in ids and real_path(record['img_path']) not in paths
+        ]
+        print_log(
+            f'{name}: {len(records) - len(kept)} of {len(records)} refs removed, their images '
+            f'are held out by {len(self.exclude)} refs file(s).',
+            logger='current',
+        )
         if not kept:
             raise DataError(
                 f'{self.refs_file}: every ref of split "{self.split}" is on an excluded image. '
@@ -203,8 +244,23 @@ class ReferringDataset(BaseDataset):
             )
         return kept
 
+    def _note_other_collection(
+        self, records: list[dict], held_out: HeldOutImages, refs_file: str
+    ) -> None:
+        """Say that equal ids were not taken for equal images."""
+        shared = {record['img_id'] for record in records} & held_out.ids
+        if shared:
+            print_log(
+                f'{self.dataset_name} {self.split}: {len(shared)} image ids are also held out by '
+                f'{refs_file}, but of another image folder ({held_out.collection}): they are taken '
+                'for other images. If both are copies of one collection, give both the same '
+                '`image_collection`.',
+                logger='current',
+                level=logging.WARNING,
+            )
+
     def _shuffled(self, items: list[dict]) -> list[dict]:
-        """Apply the `shuffled` control and log how many items were left out."""
+        """Apply the `shuffled` control and logs how many items were left out."""
         shuffled, left_out = sentences.shuffle_within_images(items)
         print_log(
             f'{self.dataset_name} {self.split_name}: {left_out} of {len(items)} items left out, '
@@ -233,8 +289,3 @@ def _resolve_control(split: str, expressions: str) -> tuple[str, str]:
             f'split="{split}" and expressions="{expressions}" contradict each other. Set one.'
         )
     return base, suffix
-
-
-def _join(root: str | None, path: str) -> str:
-    """`path` under `root`, unless it is absolute or there is no root."""
-    return path if is_abs(path) or not root else join_path(root, path)

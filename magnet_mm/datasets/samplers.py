@@ -1,56 +1,105 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Samplers: indices that carry the visit (epoch), and test items grouped by image."""
+"""Samplers: indices that carry the epoch, and test items grouped by image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from numbers import Integral
+from typing import Any
 
 from mmengine.dataset import DefaultSampler
 from mmseg.registry import DATA_SAMPLERS
 
 
-class VisitIndex(int):
-    """An item index that knows the visit it belongs to; otherwise an ordinary int.
+class EpochIndex(int):
+    """An item index that knows its epoch; otherwise an ordinary int.
+
+    Wrappers find the item of a wrapped dataset by ``%``, ``-``, ``+`` or ``//`` on the index
+    (``RepeatDataset``, ``ConcatDataset``); the result is an ``EpochIndex`` again, which still knows
+    where the sampler pointed. So two copies of an item within one epoch can draw apart.
 
     Attributes:
-        visit (int): How often the data was gone through before (the epoch).
+        epoch (int): How often the data was gone through before.
         seed (int): The sampler's seed.
+        position (int): The index in the outermost dataset, as the sampler gave it.
     """
 
-    visit: int
+    epoch: int
     seed: int
+    position: int
 
-    def __new__(cls, index: int, visit: int = 0, seed: int = 0) -> VisitIndex:
-        """Make the index; `visit` and `seed` are non-negative."""
+    def __new__(
+        cls, index: int, epoch: int = 0, seed: int = 0, position: int | None = None
+    ) -> EpochIndex:
+        """Make the index; all are non-negative, `position` defaults to `index`."""
         self = super().__new__(cls, index)
-        self.visit = int(visit)
+        self.epoch = int(epoch)
         self.seed = int(seed)
+        self.position = int(self) if position is None else int(position)
         return self
 
     @classmethod
-    def like(cls, other: int, index: int) -> VisitIndex:
-        """Another index of the same visit; a plain int means visit 0 and seed 0."""
-        return cls(index, getattr(other, 'visit', 0), getattr(other, 'seed', 0))
+    def like(cls, other: int, index: int) -> EpochIndex:
+        """Another index of the same draw; a plain int means epoch 0 and seed 0."""
+        return other._at(index) if isinstance(other, EpochIndex) else cls(index)
+
+    def _at(self, value: Any) -> Any:
+        if not isinstance(value, Integral):
+            return value
+        return EpochIndex(value, self.epoch, self.seed, self.position)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._at(int(self) % other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._at(int(self) // other)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._at(int(self) - other)
+
+    def __add__(self, other: Any) -> Any:
+        return self._at(int(self) + other)
+
+    __radd__ = __add__
 
     def __reduce__(self) -> tuple:
-        """Pickles with visit and seed (indices travel to the data-loading workers)."""
-        return VisitIndex, (int(self), self.visit, self.seed)
+        """Pickle with everything (indices travel to the data-loading workers)."""
+        return EpochIndex, (int(self), self.epoch, self.seed, self.position)
 
 
 @DATA_SAMPLERS.register_module()
-class VisitSampler(DefaultSampler):
-    """`DefaultSampler` whose indices are :class:`VisitIndex`; `set_epoch` sets the visit.
+class EpochSampler(DefaultSampler):
+    """`DefaultSampler` whose indices are :class:`EpochIndex`; `set_epoch` sets the epoch.
 
     mmengine seeds data-loading workers without the epoch; with this sampler what an item draws
-    is a function of (seed, visit, item) alone, whatever the number of workers.
+    is a function of (seed, epoch, item, copy) alone, whatever the number of workers.
 
-    Source: docs/train_and_evaluate.md, "The protocol": a sentence is drawn at every visit.
+    The datasets below that draw sentences are told to expect such indices: where a wrapper hands
+    them a plain int (``Subset``, ``ClassBalancedDataset`` look the index up in a list), every epoch
+    would draw the same sentence, and the first item raises a ``ConfigError`` instead.
+
+    Source: a sentence is drawn in every epoch in the released LAVT (docs/methods/lavt.md).
     """
 
-    def __iter__(self) -> Iterator[VisitIndex]:
-        """Yield this rank's indices, each with the current visit and the seed."""
-        visit, seed = self.epoch, self.seed
-        return (VisitIndex(index, visit, seed) for index in super().__iter__())
+    def __init__(self, dataset: Sized, **kwargs: Any) -> None:
+        super().__init__(dataset, **kwargs)
+        for part in drawing_datasets(dataset):
+            part.expects_epochs = True
+
+    def __iter__(self) -> Iterator[EpochIndex]:
+        """Yield this rank's indices, each with the current epoch and the seed."""
+        epoch, seed = self.epoch, self.seed
+        return (EpochIndex(index, epoch, seed) for index in super().__iter__())
+
+
+def drawing_datasets(dataset: Any) -> Iterator[Any]:
+    """Return the datasets inside a dataset (concatenated, repeated, sliced) that draw sentences."""
+    if getattr(dataset, 'draws_sentences', False):
+        yield dataset
+    inner = list(getattr(dataset, 'datasets', None) or [])
+    inner += [getattr(dataset, name) for name in ('dataset', '_dataset') if hasattr(dataset, name)]
+    for part in inner:
+        yield from drawing_datasets(part)
 
 
 @DATA_SAMPLERS.register_module()

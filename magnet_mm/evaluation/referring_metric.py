@@ -21,7 +21,7 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from magnet_mm.datasets.expressions import check_kind
+from magnet_mm.datasets.annotations.checks import check_kind
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import to_original

@@ -9,7 +9,6 @@ A line of ``items_<dataset>_<split>.jsonl`` (our choice) holds ``dataset_name``,
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from magnet_mm.datasets.annotations.checks import check_kind
 from magnet_mm.datasets.annotations.masks import MAX_PIXELS, check_rle, rle_to_mask
-from magnet_mm.datasets.expressions import check_kind
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import parse_object, read_lines, write_lines
 from magnet_mm.text_safety import printable
 
 Item = dict[str, Any]
@@ -73,13 +73,7 @@ def decode_mask(rle: dict[str, Any]) -> np.ndarray:
 
 def write_items(path: str | os.PathLike[str], items: Iterable[Item]) -> None:
     """Write items as JSON lines, in the order given; the file appears complete or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + '.tmp')
-    with unfinished.open('w', encoding='utf-8') as file:
-        for item in items:
-            file.write(json.dumps(item) + '\n')
-    os.replace(unfinished, path)
+    write_lines(path, items)
 
 
 def read_items(path: str | os.PathLike[str]) -> list[Item]:
@@ -96,31 +90,22 @@ def read_items(path: str | os.PathLike[str]) -> list[Item]:
         )
     items: list[Item] = []
     seen: dict[ItemKey, int] = {}
-    with path.open('rb') as file:
-        for number, line in enumerate(file, start=1):
-            item = _parse_line(line, f'{path}, line {number}')
-            key = item_key(item)
-            if key in seen:
-                raise DataError(
-                    f'{path}, line {number}: ref_id {item["ref_id"]}, sent_id {item["sent_id"]} '
-                    f'is already in line {seen[key]}; write the file again'
-                )
-            seen[key] = number
-            items.append(item)
+    for number, line in read_lines(path):
+        item = _parse_line(line, f'{path}, line {number}')
+        key = item_key(item)
+        if key in seen:
+            raise DataError(
+                f'{path}, line {number}: ref_id {item["ref_id"]}, sent_id {item["sent_id"]} '
+                f'is already in line {seen[key]}; write the file again'
+            )
+        seen[key] = number
+        items.append(item)
     return items
 
 
-def _parse_line(line: bytes, where: str) -> Item:
+def _parse_line(line: str, where: str) -> Item:
     where = printable(where)
-    try:
-        item = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f'{where} is not JSON ({type(error).__name__}: {printable(error, 200)}); the file is '
-            'damaged, write it again'
-        ) from error
-    if not isinstance(item, dict):
-        raise DataError(f'{where} is not an item: {printable(repr(line[:80]))}')
+    item = parse_object(line, where)
     for field, kind in _FIELDS.items():
         value = item.get(field)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -88,7 +88,7 @@ def test_a_line_cut_off_by_a_kill(tmp_path):
     log.write_text(log.read_text() + '{"lr": 1e-')
     assert read_scalars(tmp_path) == complete
     log.write_text(log.read_text() + '\n' + json.dumps({'step': 3}))
-    with pytest.raises(DataError, match='scalars.json, line 4 is not JSON'):
+    with pytest.raises(DataError, match='scalars.json, line 4: not valid JSON'):
         read_scalars(tmp_path)
 
 

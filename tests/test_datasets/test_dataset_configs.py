@@ -89,7 +89,7 @@ def test_refshapes_config(write_data, monkeypatch, tmp_path):
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
 def test_common_settings(path):
     config = Config.fromfile(path)
-    assert config.train_dataloader.sampler == dict(type='VisitSampler', shuffle=True)
+    assert config.train_dataloader.sampler == dict(type='EpochSampler', shuffle=True)
     metric = dict(type='ReferringMetric')
     if path.stem.startswith('grefcoco'):
         metric = dict(type='GeneralizedReferringMetric', min_target_pixels=50)

@@ -15,8 +15,8 @@ from mmseg.registry import DATASETS
 
 from magnet_mm.data_tools.checking import check_root
 from magnet_mm.data_tools.conversion import refcoco_to_jsonl
-from magnet_mm.datasets.annotations.generalized_annotations import read_grefs
 from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
+from magnet_mm.datasets.annotations.refs_reader import read_refs
 from magnet_mm.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,12 +121,12 @@ def test_crowds_are_left_out_as_in_rela(config, pipeline, instances):
         (dict(ann_id=[11, -1]), 'contradict each other'),
         (dict(ann_id='11'), '"ann_id" must be a list of whole numbers'),
         (dict(ann_id=None), '"ann_id" must be'),
-        (dict(ref_id=2), 'ref_id 2 occurs twice'),
-        (dict(sentences=[]), 'has no sentence'),
-        (dict(sentences=[dict(raw='x')]), 'lacks "raw" or "sent_id"'),
+        (dict(ann_id=[True]), '"ann_id" must be int, found bool'),
+        (dict(ref_id=2), 'ref 2 occurs twice'),
+        (dict(sentences=[dict(raw='x')]), '"sent_id" must be int, found nothing'),
         (dict(split=3), '"split" must be str'),
-        (dict(ann_id=[99], split='val'), 'means annotation 99'),
-        (dict(ann_id=[21], split='val'), 'means annotation 21 on image 1'),
+        (dict(ann_id=[99], split='val'), 'points to annotation 99'),
+        (dict(ann_id=[21], split='val'), 'is on image 1, but its annotation 21'),
         (dict(image_id=9, split='val'), 'points to image 9'),
     ],
 )
@@ -144,25 +144,25 @@ def test_damaged_files(config, grefs, change, message):
 def test_image_names_that_lead_out_of_the_folder(config, instances, name):
     instances['images'][0]['file_name'] = name
     config[1](content=instances)
-    with pytest.raises(DataError, match='leads out of the image folder'):
+    with pytest.raises(DataError, match='does not name a file inside'):
         DATASETS.build(config[0])
 
 
 def test_unreadable_files(tmp_path):
     path = tmp_path / 'grefs(unc).json'
     with pytest.raises(DataError, match='cannot be read'):
-        read_grefs(str(path))
+        read_refs(str(path), True)
     for content, message in (('[{', 'not valid JSON'), ('{}', 'non-empty list'), ('[]', 'list')):
         path.write_text(content)
         with pytest.raises(DataError, match=message):
-            read_grefs(str(path))
+            read_refs(str(path), True)
 
 
 def test_pickled_refs_and_bare_sentences(tmp_path, grefs):
     del grefs[0]['sentences'][0]['raw']
     path = tmp_path / 'grefs(unc).p'
     path.write_bytes(pickle.dumps(grefs, 2))
-    refs = read_grefs(str(path))
+    refs = read_refs(str(path), True)
     assert refs[0]['sentences'][0]['raw'] == 'left square'
     assert [ref['ann_id'] for ref in refs] == [[11], [11, 12], [], [21, 22], [31]]
 

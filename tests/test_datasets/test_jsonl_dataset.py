@@ -13,9 +13,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from magnet_mm.data_tools.checking import check_root
-from magnet_mm.datasets import VisitIndex
+from magnet_mm.datasets import EpochIndex
 from magnet_mm.datasets.annotations.jsonl_annotations import parse_line, read_jsonl
-from magnet_mm.datasets.expressions import draw_sentence
+from magnet_mm.datasets.sentence_sampling import draw_sentence
 from magnet_mm.errors import ConfigError, DataError
 
 HEIGHT, WIDTH = 30, 40
@@ -91,13 +91,13 @@ def test_the_pipeline_of_the_configs(root, pipeline):
     assert sample.ori_shape == (HEIGHT, WIDTH) and sample.img_path.endswith('b.png')
 
 
-def test_sentences_are_drawn_per_visit(root):
+def test_sentences_are_drawn_per_epoch(root):
     texts = ['one', 'two', 'three', 'four']
     data = {key: value for key, value in line().items() if key != 'expression'}
     config = write(root, line(), {**data, 'expressions': texts, 'kind': ['a', 'b', 'c', 'd']})
     dataset = DATASETS.build(dict(config, pipeline=[]))
-    drawn = [dataset[VisitIndex(1, visit, 7)] for visit in range(20)]
-    expected = [draw_sentence(4, 7, visit, 1) for visit in range(20)]
+    drawn = [dataset[EpochIndex(1, epoch, 7)] for epoch in range(20)]
+    expected = [draw_sentence(4, 7, epoch, 1) for epoch in range(20)]
     assert [one['expression'] for one in drawn] == [texts[k] for k in expected]
     assert [one['sent_id'] for one in drawn] == [1 + k for k in expected]
     assert [one['kind'] for one in drawn] == ['abcd'[k] for k in expected]
@@ -156,6 +156,7 @@ BAD_LINES = [
     (line([1, 2, 3, 4, 5, 10**400]), 'no finite number'),
     (line({'counts': 'x'}), '"size"'),
     (line(kind=['a', 'b']), 'one string per expression'),
+    (line(kind='left/right'), '"kind" should be a short label'),
     (line(sent_ids=[1, 2]), 'one whole number per expression'),
     (line(ref_id='7'), '"ref_id" must be a whole number'),
     (line(image_id=True), '"image_id" must be a whole number'),
@@ -229,7 +230,7 @@ def test_links_inside_and_a_linked_data_root_are_fine(root, tmp_path_factory, pi
 @pytest.mark.parametrize(
     ('mask', 'message'),
     [
-        ('masks/small.png', r'is \(3, 4\) \(height, width\), its image \(30, 40\)'),
+        ('masks/small.png', r'size \[3, 4\] but the image is \[30, 40\] \(height, width\)'),
         ('masks/colour.png', 'has 3 channels'),
         ('masks/absent.png', 'cannot be read'),
         ('masks/broken.png', 'cannot be read'),

@@ -1,11 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Mixed training data: images held out anywhere are gone, and visits reach every part."""
+"""Mixed training data: images held out anywhere are gone, and epochs reach every part."""
 
 import pytest
 from mmseg.registry import DATASETS
 
-from magnet_mm.datasets import ReferringDataset, VisitIndex
-from magnet_mm.datasets.expressions import draw_sentence
+from magnet_mm.datasets import EpochIndex, ReferringDataset
+from magnet_mm.datasets.sentence_sampling import draw_sentence
 from magnet_mm.errors import ConfigError
 
 
@@ -48,13 +48,13 @@ def test_further_exclusions(two_datasets):
     assert _kept(mixed) == [('one', ref) for ref in (1, 2, 3, 7)]
 
 
-def test_visits_reach_the_parts(two_datasets):
+def test_epochs_reach_the_parts(two_datasets):
     mixed = DATASETS.build(dict(type='MixedReferringDataset', datasets=two_datasets))
     raws = ['the Red square ', 'left square', 'square at left']
-    for visit in range(10):
+    for epoch in range(10):
         for offset in (0, 4):  # ref 1 of each dataset; its item there is 0
-            info = mixed[VisitIndex(offset, visit, 3)]
-            assert info['expression'] == raws[draw_sentence(3, 3, visit, 0)]
+            info = mixed[EpochIndex(offset, epoch, 3)]
+            assert info['expression'] == raws[draw_sentence(3, 3, epoch, 0, offset)]
             assert info['dataset_name'] == ('one' if offset == 0 else 'two')
 
 

@@ -10,8 +10,8 @@ import torch
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from magnet_mm.datasets import ReferringDataset, VisitIndex
-from magnet_mm.datasets.expressions import draw_sentence
+from magnet_mm.datasets import EpochIndex, ReferringDataset
+from magnet_mm.datasets.sentence_sampling import draw_sentence
 from magnet_mm.errors import ConfigError, DataError
 
 
@@ -82,22 +82,22 @@ def test_overlap_of_polygon_parts_stays_in_the_mask(write_data, pipeline):
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_training_draws_one_sentence_per_visit(write_data):
+def test_training_draws_one_sentence_per_epoch(write_data):
     dataset = ReferringDataset(**write_data(), split='train')
     assert len(dataset) == 4
     raws = ['the Red square ', 'left square', 'square at left']
-    for visit in range(20):
-        info = dataset.get_data_info(VisitIndex(0, visit, 9))
-        choice = draw_sentence(3, 9, visit, 0)
+    for epoch in range(20):
+        info = dataset.get_data_info(EpochIndex(0, epoch, 9))
+        choice = draw_sentence(3, 9, epoch, 0)
         assert info['expression'] == raws[choice]
         assert (info['sent_id'], info['kind']) == (
             10 + choice,
             ('attribute', 'place', 'relation')[choice],
         )
         assert 'sentences' not in info and type(info['sample_idx']) is int
-    drawn = {dataset.get_data_info(VisitIndex(0, visit, 9))['expression'] for visit in range(20)}
+    drawn = {dataset.get_data_info(EpochIndex(0, epoch, 9))['expression'] for epoch in range(20)}
     assert drawn == set(raws)
-    assert dataset.get_data_info(0) == dataset.get_data_info(VisitIndex(0, 0, 0))
+    assert dataset.get_data_info(0) == dataset.get_data_info(EpochIndex(0, 0, 0))
     # the two refs of annotation 11 stay apart
     assert dataset.get_data_info(1)['expression'] == 'same object, another ref'
     assert dataset.get_data_info(0)['ann_id'] == dataset.get_data_info(1)['ann_id'] == 11
@@ -212,7 +212,7 @@ def test_tokenizer_is_loaded_with_the_annotations(write_data, tmp_path, pipeline
 def test_dataset_pickles_for_spawned_workers(write_data, pipeline):
     dataset = ReferringDataset(**write_data(), split='train', pipeline=pipeline)
     copy = pickle.loads(pickle.dumps(dataset))
-    index = VisitIndex(0, 3, 1)
+    index = EpochIndex(0, 3, 1)
     assert copy[index]['data_samples'].expression == dataset[index]['data_samples'].expression
 
 

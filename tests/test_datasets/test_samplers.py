@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""The visit travels with the index, through batches and workers, and decides the sentence."""
+"""The epoch travels with the index, through batches and workers, and decides the sentence."""
 
 import copy
 import pickle
@@ -9,50 +9,50 @@ from mmengine.dataset import DefaultSampler
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, DataLoader
 
-from magnet_mm.datasets import ImageSampler, ReferringDataset, VisitIndex, VisitSampler
+from magnet_mm.datasets import EpochIndex, EpochSampler, ImageSampler, ReferringDataset
 
 
-def test_visit_index_is_an_int_and_pickles():
-    index = VisitIndex(7, visit=2, seed=5)
+def test_epoch_index_is_an_int_and_pickles():
+    index = EpochIndex(7, epoch=2, seed=5)
     assert index == 7 and isinstance(index, int) and [0] * 7 + [1] == [0] * index + [1]
     for again in (pickle.loads(pickle.dumps(index)), copy.deepcopy(index)):
-        assert type(again) is VisitIndex and (again, again.visit, again.seed) == (7, 2, 5)
-    like = VisitIndex.like(index, 3)
-    assert (like, like.visit, like.seed) == (3, 2, 5)
-    plain = VisitIndex.like(7, 3)
-    assert (plain, plain.visit, plain.seed) == (3, 0, 0)
+        assert type(again) is EpochIndex and (again, again.epoch, again.seed) == (7, 2, 5)
+    like = EpochIndex.like(index, 3)
+    assert (like, like.epoch, like.seed) == (3, 2, 5)
+    plain = EpochIndex.like(7, 3)
+    assert (plain, plain.epoch, plain.seed) == (3, 0, 0)
 
 
 def test_same_order_as_the_default_sampler():
     data = list(range(11))
-    sampler = DATA_SAMPLERS.build(dict(type='VisitSampler', dataset=data, shuffle=True, seed=4))
+    sampler = DATA_SAMPLERS.build(dict(type='EpochSampler', dataset=data, shuffle=True, seed=4))
     default = DefaultSampler(data, shuffle=True, seed=4)
     for epoch in (0, 3):
         sampler.set_epoch(epoch)
         default.set_epoch(epoch)
         indices = list(sampler)
         assert indices == list(default) and sorted(indices) == data
-        assert {(index.visit, index.seed) for index in indices} == {(epoch, 4)}
+        assert {(index.epoch, index.seed) for index in indices} == {(epoch, 4)}
     assert len(sampler) == 11
 
 
-def test_visit_is_fixed_when_iteration_starts():
-    sampler = VisitSampler(range(3), seed=0)
+def test_epoch_is_fixed_when_iteration_starts():
+    sampler = EpochSampler(range(3), seed=0)
     iterator = iter(sampler)
     sampler.set_epoch(1)
-    assert [index.visit for index in iterator] == [0, 0, 0]
+    assert [index.epoch for index in iterator] == [0, 0, 0]
 
 
-def test_batch_sampler_keeps_the_visit():
-    sampler = VisitSampler(range(5), seed=2)
+def test_batch_sampler_keeps_the_epoch():
+    sampler = EpochSampler(range(5), seed=2)
     sampler.set_epoch(6)
     batches = list(BatchSampler(sampler, batch_size=2, drop_last=False))
     assert [len(batch) for batch in batches] == [2, 2, 1]
-    assert {index.visit for batch in batches for index in batch} == {6}
+    assert {index.epoch for batch in batches for index in batch} == {6}
 
 
 def _drawn(dataset, workers: int, persistent: bool, epochs: int = 4) -> list[list[tuple]]:
-    sampler = VisitSampler(dataset, shuffle=True, seed=11)
+    sampler = EpochSampler(dataset, shuffle=True, seed=11)
     loader = DataLoader(
         dataset,
         batch_size=3,
@@ -80,7 +80,7 @@ def test_workers_do_not_change_the_draws(dataset, persistent):
     alone = _drawn(dataset, 0, False)
     assert _drawn(dataset, 2, persistent) == alone
     by_epoch = [sorted(epoch) for epoch in alone]
-    assert len({tuple(epoch) for epoch in by_epoch}) > 1  # the sentences change between visits
+    assert len({tuple(epoch) for epoch in by_epoch}) > 1  # the sentences change between epochs
 
 
 def test_errors_of_workers_arrive_as_they_are(dataset, tmp_path):

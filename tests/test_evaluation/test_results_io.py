@@ -84,8 +84,8 @@ def test_missing_file(tmp_path):
 @pytest.mark.parametrize(
     ('line', 'message'),
     [
-        ('{"ref_id": 1', 'line 2 is not JSON'),
-        ('[1, 2]', 'line 2 is not an item'),
+        ('{"ref_id": 1', 'line 2: not valid JSON'),
+        ('[1, 2]', 'line 2: expected an object'),
         (json.dumps(make_item(1, ref_id='5')), "line 2: field 'ref_id' should be int, got '5'"),
         (json.dumps(make_item(1, prediction=None)), "line 2: field 'prediction' should be dict"),
         (json.dumps({'ref_id': 1}), "line 2: field 'dataset_name' should be str, got None"),

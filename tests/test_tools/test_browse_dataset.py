@@ -13,7 +13,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from magnet_mm.datasets.samplers import VisitIndex
+from magnet_mm.datasets.samplers import EpochIndex
 from magnet_mm.refshapes import write_refshapes
 from magnet_mm.visualization import draw_panels
 from magnet_mm.visualization.pipeline_pictures import (
@@ -48,14 +48,14 @@ def environment(data_root, monkeypatch):
 
 
 def test_draws_the_training_pipeline(tool, tmp_path, capsys):
-    tool.main([CONFIG, '--number', '3', '--select', 'first', '--visit', '2',
+    tool.main([CONFIG, '--number', '3', '--select', 'first', '--epoch', '2',
                '--out-dir', str(tmp_path)])  # fmt: skip
     dataset = tool.build_dataset(Config.fromfile(CONFIG), 'train')
     printed = capsys.readouterr().out
     paths = sorted(tmp_path.glob('0*.png'))
     assert len(paths) == 3
     for index, path in enumerate(paths):
-        item = dataset[VisitIndex(index, 2, 0)]
+        item = dataset[EpochIndex(index, 2, 0)]
         sample = item['data_samples']
         assert path.name == f'{index:06d}_ref{sample.ref_id}_sent{sample.sent_id}.png'
         expected = draw_pipeline_item(item, read_tokens(item, find_tokenizing(dataset)))

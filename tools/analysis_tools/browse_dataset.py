@@ -27,7 +27,7 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
 
-from magnet_mm.datasets.samplers import VisitIndex  # noqa: E402
+from magnet_mm.datasets.samplers import EpochIndex  # noqa: E402
 from magnet_mm.engine.run_setup import runtime  # noqa: E402
 from magnet_mm.errors import ConfigError, DataError  # noqa: E402
 from magnet_mm.visualization import contact_sheet, printable  # noqa: E402
@@ -96,17 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--seed', type=int, default=0, help='of --select random and of sentences')
     parser.add_argument(
-        '--visit', type=int, default=0, help='epoch whose drawn sentences are shown (default 0)'
+        '--epoch', type=int, default=0, help='epoch whose drawn sentences are shown (default 0)'
     )
     parser.add_argument('--out-dir', type=Path, required=True, help='directory for the PNGs')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in tools/train.py')
     args = parser.parse_args(arguments)
-    if args.number < 1 or args.visit < 0 or args.seed < 0:
-        parser.error('--number should be at least 1, --visit and --seed at least 0')
+    if args.number < 1 or args.epoch < 0 or args.seed < 0:
+        parser.error('--number should be at least 1, --epoch and --seed at least 0')
     try:
         dataset = build_dataset(runtime.load_config(args.config, args.cfg_options), args.split)
         chosen = choose(len(dataset), args.number, args.select, args.seed)
-        indices = [VisitIndex(index, args.visit, args.seed) for index in chosen]
+        indices = [EpochIndex(index, args.epoch, args.seed) for index in chosen]
         table = browse(dataset, indices, args.out_dir)
     except (ConfigError, DataError) as error:
         sys.exit(

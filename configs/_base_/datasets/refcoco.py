@@ -32,7 +32,7 @@ train_dataloader = dict(
     num_workers=4,  # our choice, as mmseg
     persistent_workers=True,  # our choice, as mmseg
     drop_last=True,  # our choice: no small last batch
-    sampler=dict(type='VisitSampler', shuffle=True),  # a new sentence at every visit
+    sampler=dict(type='EpochSampler', shuffle=True),  # a new sentence in every epoch
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -25,7 +25,7 @@ train_dataloader = dict(
     num_workers=1,  # our choice: enough, and the two cores of the demo have other work
     persistent_workers=True,  # our choice, as mmseg
     drop_last=True,  # our choice: no small last batch
-    sampler=dict(type='VisitSampler', shuffle=True),
+    sampler=dict(type='EpochSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

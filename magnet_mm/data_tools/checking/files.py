@@ -78,10 +78,9 @@ def read_pickle(path: Path) -> Any:
     try:
         return load_plain_pickle(str(path))
     except DataError as error:
-        if 'asks for the Python object' not in str(error):
-            found = disguise(path) if path.is_file() else None
-            if found is not None:
-                raise DataError(found) from error
+        found = disguise(path) if path.is_file() else None
+        if found is not None:
+            raise DataError(found) from error
         raise DataError(str(error).removeprefix(f'{path}: ')) from error
 
 

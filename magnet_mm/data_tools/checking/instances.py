@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from magnet_mm.data_tools.checking.files import read_json
 from magnet_mm.data_tools.checking.findings import Findings
 from magnet_mm.data_tools.checking.published import SOURCES
-from magnet_mm.datasets.annotations.masks import check_segmentation, segmentation_to_rle
+from magnet_mm.datasets.annotations.masks import NEARLY, check_segmentation, segmentation_to_rle
 from magnet_mm.errors import DataError
 
 Track = Callable[[Iterable, str], Iterable]
@@ -25,6 +25,11 @@ BORDER = 1.0
 MALFORMED = (
     'masks are malformed: polygons without 3 points or with coordinates that are no finite '
     'numbers, or RLEs without size and counts.'
+)
+CORRECT = 'Correct the annotation, or get the original file and image.'
+SIZE_ADVICE = (
+    'Get the original image; or, as for RRSIS-D, set size_tolerance of LoadReferringImage and '
+    'LoadReferringMask in the pipeline.'
 )
 FAR_OUTSIDE = 'polygons lie outside their image, or reach far out of it.'
 
@@ -150,7 +155,7 @@ def _check_annotation(
     if problem is None:
         return
     level, text = problem
-    advice = 'Correct the annotation, or get the original file and image.'
+    advice = SIZE_ADVICE if ', by up to ' in text else CORRECT
     findings.add(level, where, text, advice, f'{example} on {image["file_name"]}')
     if level == 'error':
         found.unusable.add(annotation['id'])
@@ -166,9 +171,14 @@ def mask_problem(segmentation: Any, height: int, width: int) -> tuple[str, str] 
         check_segmentation(segmentation, 'it')
     except DataError:
         return 'error', 'masks are empty: no polygon.' if segmentation in (None, []) else MALFORMED
-    polygons = isinstance(segmentation, list)
-    if not polygons and list(segmentation['size']) != [height, width]:
-        return 'error', 'run-length masks have another size than their image.'
+    rles = [segmentation] if isinstance(segmentation, dict) else segmentation
+    polygons = isinstance(rles[0], list)
+    if not polygons:
+        sizes = [list(rle['size']) for rle in rles if list(rle['size']) != [height, width]]
+        if sizes:
+            difference = max(abs(sizes[0][0] - height), abs(sizes[0][1] - width))
+            nearly = f', by up to {NEARLY} rows or columns' if difference <= NEARLY else ''
+            return 'error', f'run-length masks have another size than their image{nearly}.'
     try:
         rle = segmentation_to_rle(segmentation, height, width, 'it')
     except (DataError, TypeError, ValueError, OverflowError):

@@ -16,11 +16,11 @@ from magnet_mm.datasets.annotations.jsonl_annotations import (
     complete_records,
     parse_line,
     path_inside,
-    read_lines,
 )
 from magnet_mm.datasets.annotations.target_masks import is_png, target_rle
 from magnet_mm.datasets.image_files import open_image
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import read_lines
 
 FORMAT = 'See docs/data.md, "Own data".'
 

@@ -13,7 +13,8 @@ from magnet_mm.data_tools.checking.files import read_json, read_pickle
 from magnet_mm.data_tools.checking.findings import Findings
 from magnet_mm.data_tools.checking.instances import AGAIN, Instances, Track, again_from
 from magnet_mm.data_tools.checking.published import PUBLISHED, SplitCounts
-from magnet_mm.datasets.annotations.generalized_annotations import NO_TARGET
+from magnet_mm.datasets.annotations.checks import check_kind
+from magnet_mm.datasets.annotations.refs_reader import NO_TARGET, is_json
 from magnet_mm.errors import DataError
 
 _FIELDS = dict(ref_id=int, image_id=int, split=str, sentences=list)
@@ -70,7 +71,8 @@ def check_refs(
     """
     where = f'{folder.name}/{path.name}'
     try:
-        refs = read_json(path) if path.suffix == '.json' else read_pickle(path)
+        json_file = path.suffix == '.json' or _begins_as_json(path)
+        refs = read_json(path) if json_file else read_pickle(path)
     except DataError as error:
         findings.error(where, str(error), again_from(folder.name))
         return None
@@ -79,9 +81,24 @@ def check_refs(
         findings.error(where, problem, 'Put the refs file of this dataset here.')
         return None
     result = RefsFile(folder.name, split_by(path), where)
+    generalized = any(isinstance(ref, dict) and isinstance(ref.get('ann_id'), list) for ref in refs)
+    if json_file and not generalized:
+        findings.error(
+            where,
+            'the refs of RefCOCO are a pickle, this is JSON.',
+            "Write it again by pickle.dump(refs, open('refs(unc).p', 'wb'), protocol=2).",
+        )
     seen: dict[str, set] = {'ref': set(), 'sentence': set()}
     for position, ref in enumerate(track(refs, f'{where}: refs')):
         if _well_formed(ref, position, where, findings):
+            if generalized and not ref['sentences']:
+                findings.warning(
+                    where,
+                    'refs have no sentence and are left out.',
+                    'Nothing: the authors of gRefCOCO skip them, too.',
+                    f'ref {ref["ref_id"]}',
+                )
+                continue
             split = result.splits.setdefault(ref['split'], Split())
             split.refs += 1
             split.image_ids.add(ref['image_id'])
@@ -93,6 +110,11 @@ def check_refs(
     result.published = expected_counts(folder, result.split_by)
     compare_counts(result, findings)
     return result
+
+
+def _begins_as_json(path: Path) -> bool:
+    with path.open('rb') as file:
+        return is_json(file.read(64))
 
 
 def expected_counts(folder: DatasetFolder, division: str) -> dict[str, SplitCounts] | None:
@@ -163,7 +185,13 @@ def _check_sentences(ref: dict, where: str, findings: Findings) -> None:
         text = sentence.get('raw', sentence.get('sent')) if isinstance(sentence, dict) else None
         if not isinstance(text, str) or not isinstance(sentence.get('sent_id'), int):
             findings.error(where, 'sentences lack "raw" or "sent_id".', AGAIN, example)
-        elif not text.strip():
+            continue
+        try:
+            check_kind(sentence.get('kind'), 'it')
+        except DataError:
+            problem = 'sentences have a kind that is no short label of letters and digits.'
+            findings.error(where, problem, AGAIN, example)
+        if not text.strip():
             advice = 'They count when scoring; nothing can be done on this side.'
             findings.warning(where, 'sentences are empty.', advice, example)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from magnet_mm.data_tools.checking.files import read_json
 from magnet_mm.data_tools.conversion.lines import to_line, write_jsonl
-from magnet_mm.datasets.annotations.jsonl_annotations import parse_object, read_lines
 from magnet_mm.datasets.annotations.masks import check_segmentation
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import parse_object, read_lines
 
 
 def coco_to_jsonl(

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
+import posixpath
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
 from pycocotools import mask as coco_mask
 
 from magnet_mm.datasets.annotations.jsonl_annotations import path_inside, read_jsonl
-from magnet_mm.datasets.annotations.target_masks import is_png, target_rle
+from magnet_mm.datasets.annotations.target_masks import target_rle
 from magnet_mm.datasets.image_files import open_image
 from magnet_mm.errors import DataError
 
@@ -26,9 +29,10 @@ def jsonl_to_refcoco(
 ) -> int:
     """Write `instances.json` and `refs(unc).p`.
 
-    Ids of the lines are kept; images and annotations without one are numbered. Polygons and RLEs
-    are kept as they are, mask PNGs become compressed RLEs. Lines with the same `ann_id` share one
-    annotation.
+    Ids of the lines are kept; images and annotations without one are numbered. Polygons are kept
+    as they are; RLEs and mask PNGs become lists of compressed RLEs, the one form of RLE that
+    `refer` reads. Lines with the same `ann_id` share one annotation. Images are named without
+    their folder, because `refer` puts one folder before every name.
 
     Args:
         jsonl (str | Path): The JSON-lines file.
@@ -42,7 +46,8 @@ def jsonl_to_refcoco(
 
     Raises:
         DataError: A line or image cannot be used, a line means nothing (RefCOCO has no such
-            refs), an `ann_id` has two masks, there is no split, or `out` has a file of the name.
+            refs), an `ann_id` has two masks, two images have one name, there is
+            no split, or `out` has a file of the name.
     """
     jsonl, out = Path(jsonl), Path(out)
     files = out / 'instances.json', out / 'refs(unc).p'
@@ -53,6 +58,7 @@ def jsonl_to_refcoco(
     _check_splits(records, split, jsonl)
     content = _Content(str(image_folder or jsonl.parent), str(jsonl), records)
     refs = [content.ref(record, record['split'] or split) for record in records]
+    content.note_folders()
     out.mkdir(parents=True, exist_ok=True)
     files[0].write_text(json.dumps(content.instances()), encoding='utf-8')
     files[1].write_bytes(pickle.dumps(refs, protocol=2))
@@ -60,11 +66,12 @@ def jsonl_to_refcoco(
 
 
 class _Content:
-    """Collects the images, annotations and categories of the records."""
+    """Collect the images, annotations and categories of the records."""
 
     def __init__(self, image_folder: str, source: str, records: list[dict]) -> None:
         self.folder, self.source = image_folder, source
         self.images: dict[int, dict] = {}
+        self.paths: dict[str, str] = {}  # of the image of each name
         self.annotations: dict[int, dict] = {}
         self.categories: dict[str, int] = {}
         taken = {record['img_id'] for record in records if record['img_id'] >= 0}
@@ -122,20 +129,38 @@ class _Content:
                     f'{where}: the image {path} cannot be read ({type(error).__name__}: {error}). '
                     'Check the image folder.'
                 ) from error
-            image = dict(id=img_id, file_name=record['file_name'], height=height, width=width)
+            name = posixpath.basename(record['file_name'])
+            image = dict(id=img_id, file_name=name, height=height, width=width)
             self.images[img_id] = image
-        if image['file_name'] != record['file_name']:
+            if self.paths.setdefault(name, record['file_name']) != record['file_name']:
+                raise DataError(
+                    f'{where}: {self.paths[name]} and {record["file_name"]} have one name, and '
+                    '`refer` reads all images from one folder. Give them different names.'
+                )
+        if self.paths[image['file_name']] != record['file_name']:
             raise DataError(
-                f'{where}: image_id {img_id} stands for {image["file_name"]} and for '
+                f'{where}: image_id {img_id} stands for {self.paths[image["file_name"]]} and for '
                 f'{record["file_name"]}. Give every image its own image_id.'
             )
         return image
 
+    def note_folders(self) -> None:
+        """Say where the images must lie if they are in several folders."""
+        folders = sorted({posixpath.dirname(path) or '.' for path in self.paths.values()})
+        if len(folders) > 1:
+            print_log(
+                f'{self.source}: the images are in {len(folders)} folders ({", ".join(folders[:3])}'
+                '...). Copy or link them into one, which the RefCOCO files then name.',
+                logger='current',
+                level=logging.WARNING,
+            )
+
     def _annotation(self, record: dict, image: dict, category: int, where: str) -> None:
         segmentation = record['segmentation']
         rle = target_rle(record, image['height'], image['width'], where)
-        if is_png(segmentation):
-            segmentation = {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')}
+        if isinstance(segmentation, dict) or isinstance(segmentation[0], dict):
+            counts = rle['counts'].decode('ascii')
+            segmentation = [{'size': list(rle['size']), 'counts': counts}]
         annotation = {
             'id': record['ann_id'],
             'image_id': image['id'],

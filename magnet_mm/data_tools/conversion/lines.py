@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import posixpath
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,14 +10,14 @@ from typing import Any
 
 from magnet_mm.datasets.annotations.target_masks import target_rle
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import write_lines
 
 
 def to_line(record: dict, split: str | None, image_prefix: str = '') -> dict[str, Any]:
     """Return the JSON object of a record, with all ids.
 
     Args:
-        record (dict): As `refer_annotations.load_records` or
-            `generalized_annotations.load_generalized_records` give it.
+        record (dict): As `refer_annotations.load_records` gives it.
         split (str, optional): Its split.
         image_prefix (str): Folder put before the image's name.
 
@@ -59,15 +57,7 @@ def write_jsonl(path: str | Path, lines: Iterable[dict]) -> int:
     path = Path(path)
     if path.exists():
         raise DataError(f'{path} exists and is not overwritten. Choose another name.')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + '.tmp')
-    count = 0
-    with unfinished.open('w', encoding='utf-8') as file:
-        for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False) + '\n')
-            count += 1
-    os.replace(unfinished, path)
-    return count
+    return write_lines(path, lines)
 
 
 def _mask(record: dict) -> Any:
@@ -77,7 +67,7 @@ def _mask(record: dict) -> Any:
     parts = record['segmentations']
     if not parts:
         return None
-    if all(isinstance(part, list) for part in parts):
+    if all(isinstance(part, list) and isinstance(part[0], list) for part in parts):
         return [polygon for part in parts for polygon in part]
     rle = target_rle(record, record['height'], record['width'], f'ref {record["ref_id"]}')
     return {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')}

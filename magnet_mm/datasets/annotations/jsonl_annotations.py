@@ -7,20 +7,21 @@
 
 ``image``: path below the image folder. ``expression`` (str) or ``expressions`` (list of str).
 ``mask``: polygons in pixels (one list of numbers, or a list of them), a COCO RLE dict (run lengths
-or compressed), the path of a PNG below the mask folder (not 0 = object), or null: nothing in the
-image is meant. Optional: ``split`` (in every line or in none), ``kind`` (str, or one per
-expression), and whole numbers ``ref_id``, ``ann_id``, ``image_id``, ``sent_ids``.
+or compressed) or a list of them, the path of a PNG below the mask folder (not 0 = object), or
+null: nothing in the image is meant. Optional: ``split`` (in every line or in none), ``kind`` (a
+short label, or one per expression), ``category``, and whole numbers ``ref_id``, ``ann_id``,
+``image_id``, ``sent_ids``.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
+from magnet_mm.datasets.annotations.checks import check_kind
 from magnet_mm.datasets.annotations.masks import check_segmentation
 from magnet_mm.errors import DataError
+from magnet_mm.json_lines import parse_object, read_lines
 
 FIELDS = {
     'image', 'expression', 'expressions', 'mask', 'split', 'kind', 'category',
@@ -29,7 +30,7 @@ FIELDS = {
 
 
 def read_jsonl(path: str, mask_folder: str = '') -> list[dict]:
-    """Read and check all lines.
+    """Read and checks all lines.
 
     Args:
         path (str): The JSON-lines file, UTF-8; empty lines are allowed.
@@ -49,13 +50,13 @@ def read_jsonl(path: str, mask_folder: str = '') -> list[dict]:
     """
     lines = [
         (number, parse_line(text, f'{path}, line {number}', mask_folder))
-        for number, text in read_lines(path)
+        for number, text in read_lines(path, 'Check `ann_file`.')
     ]
     return complete_records(lines, path)
 
 
 def complete_records(lines: list[tuple[int, dict]], path: str) -> list[dict]:
-    """Give the records of a file's lines their default ids, and check them together.
+    """Give the records of a file's lines their default ids, and checks them together.
 
     Raises:
         DataError: There is no line, a ref_id repeats, or some lines only have a split.
@@ -102,25 +103,8 @@ def select_jsonl_split(records: list[dict], split: str, path: str) -> list[dict]
     return selected
 
 
-def read_lines(path: str) -> Iterator[tuple[int, str]]:
-    """Return the lines that are not empty, with their numbers from 1.
-
-    Raises:
-        DataError: The file cannot be read, or is not UTF-8.
-    """
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            for number, text in enumerate(file, start=1):
-                if text.strip():
-                    yield number, text
-    except UnicodeDecodeError as error:
-        raise DataError(f'{path}: not UTF-8 ({error}). Save the file as UTF-8.') from error
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error}). Check `ann_file`.') from error
-
-
 def parse_line(text: str, where: str, mask_folder: str = '') -> dict:
-    """Check one line and turn it into a record, without the defaults that need other lines.
+    """Check one line and turns it into a record, without the defaults that need other lines.
 
     Raises:
         DataError: The line is no JSON object, or a field is missing, unknown or of the wrong type.
@@ -152,27 +136,6 @@ def parse_line(text: str, where: str, mask_folder: str = '') -> dict:
     return record
 
 
-def parse_object(text: str, where: str) -> dict:
-    """Parse a line that holds one JSON object.
-
-    Raises:
-        DataError: It holds something else.
-    """
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f'{where}: not valid JSON ({error}). Write one JSON object per line, without commas '
-            'between lines.'
-        ) from error
-    if not isinstance(line, dict):
-        raise DataError(
-            f'{where}: expected an object {{...}}, found {type(line).__name__}. Write one JSON '
-            'object per line.'
-        )
-    return line
-
-
 def parse_mask(mask: Any, where: str, folder: str = '') -> dict:
     """Return the `segmentation` or `segmentations` of a record.
 
@@ -183,14 +146,14 @@ def parse_mask(mask: Any, where: str, folder: str = '') -> dict:
         return dict(segmentations=[])
     if isinstance(mask, str):
         return dict(segmentation=dict(png=path_inside(folder, mask, f'{where}: "mask"')))
-    if isinstance(mask, list) and mask and not isinstance(mask[0], list):
+    if isinstance(mask, list) and mask and not isinstance(mask[0], list | dict):
         mask = [mask]
     check_segmentation(mask, where)
     return dict(segmentation=mask)
 
 
 def path_inside(folder: str, path: str, where: str) -> str:
-    """Join a path from a file with its folder, and make sure that it stays inside.
+    """Join a path from a file with its folder, and makes sure that it stays inside.
 
     Args:
         folder (str): The folder; links in it are the user's own and followed.
@@ -227,8 +190,10 @@ def _sentences(line: dict, where: str) -> list[dict]:
         raise DataError(f'{where}: the expressions must be strings, at least one.')
     kinds = line.get('kind')
     kinds = kinds if isinstance(kinds, list) else [kinds] * len(texts)
-    if len(kinds) != len(texts) or not all(kind is None or isinstance(kind, str) for kind in kinds):
+    if len(kinds) != len(texts):
         raise DataError(f'{where}: "kind" must be a string, or one string per expression.')
+    for kind in kinds:
+        check_kind(kind, f'{where}: "kind"')
     sentences = [dict(raw=text, kind=kind) for text, kind in zip(texts, kinds, strict=True)]
     if 'sent_ids' in line:
         ids = line['sent_ids']

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""COCO segmentations (polygons, RLE, compressed RLE) to RLE and to 0/1 masks, by pycocotools.
+"""COCO segmentations (polygons, RLE, lists of RLE) to RLE and to 0/1 masks, by pycocotools.
 
 pycocotools trusts its input: NaN coordinates give an empty mask, coordinates of a billion exhaust
 the memory, and run lengths that do not cover the image leave pixels undefined. So everything is
@@ -9,6 +9,7 @@ checked here before it gets there.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ MAX_PIXELS = 1 << 28
 MAX_POLYGONS = 10_000
 MAX_BOUNDARY = 1 << 24  # pixels along all edges of one object
 
+NEARLY = 8  # rows or columns by which a mask may be said to nearly fit its image (our choice)
+
 _CORRECT = 'Correct the annotation file.'
 
 
@@ -29,11 +32,12 @@ def check_segmentation(segmentation: Any, where: str) -> None:
     """Check the form of a COCO segmentation, without decoding it.
 
     Args:
-        segmentation: List of polygons `[x1, y1, x2, y2, ...]` in pixels, or an RLE dict.
+        segmentation: List of polygons `[x1, y1, x2, y2, ...]` in pixels, an RLE dict, or a list of
+            RLE dicts (RefCLEF, RRSIS-D).
         where (str): File and annotation, for the message.
 
     Raises:
-        DataError: Neither form, no polygon at all, more than `MAX_POLYGONS`, a polygon without
+        DataError: None of the forms, no polygon at all, more than `MAX_POLYGONS`, a polygon without
             three points, or a coordinate that is no finite number.
     """
     if isinstance(segmentation, dict):
@@ -42,13 +46,17 @@ def check_segmentation(segmentation: Any, where: str) -> None:
     if not isinstance(segmentation, list) or not segmentation:
         raise DataError(
             f'{where}: the segmentation is neither a non-empty list of polygons nor an RLE dict '
-            f'(found {type(segmentation).__name__}). {_CORRECT}'
+            f'or a list of them (found {type(segmentation).__name__}). {_CORRECT}'
         )
     if len(segmentation) > MAX_POLYGONS:
         raise DataError(
-            f'{where}: the segmentation has {len(segmentation)} polygons; more than {MAX_POLYGONS} '
+            f'{where}: the segmentation has {len(segmentation)} parts; more than {MAX_POLYGONS} '
             f'for one object are taken for an attack or a mistake. {_CORRECT}'
         )
+    if isinstance(segmentation[0], dict):
+        for rle in segmentation:
+            _check_rle_form(rle, where)
+        return
     for polygon in segmentation:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             count = f'a list of {len(polygon)}' if isinstance(polygon, list) else type(polygon)
@@ -65,18 +73,22 @@ def check_segmentation(segmentation: Any, where: str) -> None:
             )
 
 
-def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
-    """Convert a COCO segmentation to one compressed RLE; polygon parts are united.
+def segmentation_to_rle(
+    segmentation: Any, height: int, width: int, where: str, tolerance: int = 0
+) -> dict:
+    """Convert a COCO segmentation to one compressed RLE; its parts are united.
 
     A polygon may reach out of the image by up to the image's size; what lies outside is cut off.
     One that encloses no pixel (a point, a line) gives an empty mask.
 
     Args:
-        segmentation: List of polygons in pixels, an RLE dict with run lengths, or a compressed
-            RLE dict (`counts` a str or bytes).
+        segmentation: List of polygons in pixels, an RLE dict with run lengths, a compressed
+            RLE dict (`counts` a str or bytes), or a list of RLE dicts.
         height (int): Height of the image in pixels.
         width (int): Width of the image in pixels.
         where (str): File and annotation, for messages.
+        tolerance (int): By how many rows and columns an RLE may differ from the image; it is
+            cropped, or padded with background, at the lower and right border.
 
     Returns:
         dict: `size` [height, width] and `counts` (bytes), as pycocotools writes them.
@@ -89,8 +101,12 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int, where: str) 
     background).
     """
     check_segmentation(segmentation, where)
-    if isinstance(segmentation, dict):
-        return check_rle(segmentation, where, (height, width))
+    rles = [segmentation] if isinstance(segmentation, dict) else segmentation
+    if isinstance(rles[0], dict):
+        for rle in rles:
+            check_fit(rle['size'], (height, width), f'{where}: the RLE', tolerance)
+        parts = [fit_rle(check_rle(rle, where), (height, width)) for rle in rles]
+        return parts[0] if len(parts) == 1 else coco_mask.merge(parts)
     polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
     _check_extent(polygons, height, width, where)
     return coco_mask.merge(
@@ -103,28 +119,74 @@ def rle_to_mask(rle: dict) -> np.ndarray:
     return coco_mask.decode(rle)
 
 
-def check_rle(rle: dict, where: str, size: tuple[int, int] | None = None) -> dict:
-    """Compresses an RLE dict after checking that its runs cover exactly its pixels.
+def check_fit(
+    size: Sequence[int], image_size: tuple[int, int], where: str, tolerance: int = 0
+) -> None:
+    """Check that a mask has the height and width of its image.
+
+    Args:
+        size (Sequence[int]): Height and width of the mask in pixels.
+        image_size (tuple[int, int]): Those of the image.
+        where (str): File and annotation, or what the mask is, for the message.
+        tolerance (int): By how many rows and columns they may differ.
+
+    Raises:
+        DataError: They differ by more.
+    """
+    difference = max(abs(size[0] - image_size[0]), abs(size[1] - image_size[1]))
+    if difference > tolerance:
+        raise DataError(
+            f'{where} has size {list(size)} but the image is {list(image_size)} (height, width). '
+            f'{mismatch_advice(difference)}'
+        )
+
+
+def fit_rle(rle: dict, size: tuple[int, int]) -> dict:
+    """Crop a checked RLE, or pads it with background, at the lower and right border.
+
+    Args:
+        rle (dict): What :func:`check_rle` returned.
+        size (tuple[int, int]): Height and width of the image in pixels.
+
+    Returns:
+        dict: `size` and `counts` (bytes).
+    """
+    height, width = rle['size']
+    if (height, width) == size:
+        return rle
+    mask = np.zeros(size, np.uint8, order='F')
+    rows, columns = min(height, size[0]), min(width, size[1])
+    mask[:rows, :columns] = rle_to_mask(rle)[:rows, :columns]
+    return coco_mask.encode(mask)
+
+
+def mismatch_advice(difference: int) -> str:
+    """Say what to do about a mask and an image that differ by so many rows or columns."""
+    if difference > NEARLY:
+        return 'Annotation and image do not belong together; check both files.'
+    return (
+        f'They nearly fit: if they belong together, set size_tolerance={difference} of '
+        'LoadReferringImage and of LoadReferringMask, which crops or pads the mask at the lower '
+        'and right border.'
+    )
+
+
+def check_rle(rle: dict, where: str) -> dict:
+    """Compress an RLE dict after checking that its runs cover exactly its pixels.
 
     Args:
         rle (dict): `size` [height, width], and `counts`: run lengths, or a str or bytes of COCO's
             compressed form.
         where (str): File and annotation, for messages.
-        size (tuple[int, int], optional): The height and width it must have.
 
     Returns:
         dict: `size` [height, width] and `counts` (bytes): safe to decode.
 
     Raises:
-        DataError: The form is wrong, the size is another one or absurd, or the runs do not add up.
+        DataError: The form is wrong, the size is absurd, or the runs do not add up.
     """
     _check_rle_form(rle, where)
     height, width = rle['size']
-    if size is not None and (height, width) != tuple(size):
-        raise DataError(
-            f'{where}: the RLE has size {[height, width]} but the image is {list(size)} '
-            '(height, width). Annotation and image do not belong together; check both files.'
-        )
     counts = rle['counts']
     if isinstance(counts, str):
         counts = counts.encode('ascii', 'replace')
@@ -218,3 +280,23 @@ def _compressed_runs(counts: bytes) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     return [-1] if shift else runs
+
+
+def check_binary(mask: np.ndarray, where: str) -> None:
+    """Check that a mask has no other label than 0 (background) and 1 (object).
+
+    Args:
+        mask (np.ndarray): Any shape and type.
+        where (str): Sample, for the message.
+
+    Raises:
+        DataError: It has another one, such as 2, 255 or a fraction.
+    """
+    others = mask[(mask != 0) & (mask != 1)]
+    if others.size:
+        found = ', '.join(str(value) for value in np.unique(others)[:5])
+        raise DataError(
+            f'{where}: the mask has the label(s) {found}, but 0 is background, 1 is the object, '
+            'and nothing else is known (no ignore label). Write `mask != 0` or `mask == label`; '
+            'set seg_pad_val=0 where the pipeline pads.'
+        )

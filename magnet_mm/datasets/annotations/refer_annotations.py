@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Reads `instances.json` and `refs(<split_by>).p` of the RefCOCO family into checked records."""
+"""Joins `instances.json` and the refs of the RefCOCO family to checked records."""
 
 from __future__ import annotations
 
@@ -9,101 +9,17 @@ from typing import Any
 
 from mmengine import fileio
 
+from magnet_mm.datasets.annotations.checks import check_fields
 from magnet_mm.datasets.annotations.masks import MAX_PIXELS, check_segmentation
-from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
-from magnet_mm.datasets.expressions import check_kind
+from magnet_mm.datasets.annotations.refs_reader import KINDS, read_refs, select_split
 from magnet_mm.datasets.image_paths import check_file_name
 from magnet_mm.errors import DataError
-from magnet_mm.text_safety import printable
-
-_MAX_INT = 2**63 - 1
-_REF_FIELDS = dict(ref_id=int, ann_id=int, image_id=int, split=str, sentences=list)
-_SENTENCE_FIELDS = dict(raw=str, sent_id=int)
-
-
-def read_refs(refs_file: str) -> list[dict]:
-    """Read and check all refs of a refs file.
-
-    Args:
-        refs_file (str): Path of `refs(<split_by>).p`.
-
-    Returns:
-        list[dict]: The refs in file order, with `ref_id, ann_id, image_id, split, sentences`.
-
-    Raises:
-        DataError: The file cannot be read, is no list of refs, or a ref lacks a field, has no
-            sentence, or repeats a `ref_id` or, within the ref, a `sent_id`.
-
-    Source: docs/data.md. Several refs may share one `ann_id`, so `ref_id` is the key.
-    """
-    refs = load_plain_pickle(refs_file)
-    if not isinstance(refs, list) or not refs:
-        raise DataError(
-            f'{refs_file}: expected a non-empty list of refs, found {type(refs).__name__}. '
-            'Check that `refs_file` names a refs(<split_by>).p file.'
-        )
-    seen: set[int] = set()
-    lists: set[int] = set()
-    for position, ref in enumerate(refs):
-        _check_fields(ref, _REF_FIELDS, f'{refs_file}: ref number {position}')
-        where = f'{refs_file}: ref {ref["ref_id"]}'
-        if ref['ref_id'] in seen:
-            raise DataError(f'{where} occurs twice. Correct or download the file again.')
-        seen.add(ref['ref_id'])
-        if id(ref['sentences']) in lists:  # a small file could stand for any number of items
-            raise DataError(
-                f'{where} shares its list of sentences with another ref. Check the file.'
-            )
-        lists.add(id(ref['sentences']))
-        _check_sentences(ref['sentences'], where)
-    return refs
-
-
-def select_split(refs: list[dict], split: str, refs_file: str) -> list[dict]:
-    """Return the refs of one split, in file order.
-
-    Raises:
-        DataError: No ref has this split; the message lists the splits there are.
-    """
-    selected = [ref for ref in refs if ref['split'] == split]
-    if not selected:
-        found = ', '.join(sorted({printable(ref['split'], 40) for ref in refs})[:20])
-        raise DataError(
-            f'{refs_file}: no ref belongs to split "{split}". The splits in this file are: '
-            f'{found}. Set `split` to one of them or choose another refs file.'
-        )
-    return selected
-
-
-def held_out_image_ids(refs_file: str, splits: Collection[str] | None = None) -> set[int]:
-    """Ids of the images that a refs file uses in the given splits.
-
-    Args:
-        refs_file (str): Path of `refs(<split_by>).p` or `grefs(<split_by>).json`.
-        splits (Collection[str], optional): Split names. Defaults to every split but `train`.
-
-    Returns:
-        set[int]: COCO image ids; comparable between all datasets on COCO train2014.
-
-    Raises:
-        DataError: The file cannot be read or has none of a named split.
-    """
-    if refs_file.endswith('.json'):  # gRefCOCO; its reader imports this module
-        from magnet_mm.datasets.annotations.generalized_annotations import read_grefs
-
-        refs = read_grefs(refs_file)
-    else:
-        refs = read_refs(refs_file)
-    if splits is None:
-        return {ref['image_id'] for ref in refs if ref['split'] != 'train'}
-    chosen = (ref for split in splits for ref in select_split(refs, split, refs_file))
-    return {ref['image_id'] for ref in chosen}
 
 
 def read_instances(
     ann_file: str, image_ids: Collection[int], ann_ids: Collection[int]
-) -> tuple[dict[int, dict], dict[int, dict]]:
-    """Read the wanted images and annotations of an `instances.json`.
+) -> tuple[dict[int, dict], dict[int, dict], dict[int, str]]:
+    """Read the wanted images and annotations of an `instances.json`, and its categories.
 
     Args:
         ann_file (str): Path of `instances.json`.
@@ -111,8 +27,8 @@ def read_instances(
         ann_ids (Collection[int]): Annotations to keep.
 
     Returns:
-        tuple[dict, dict]: Images and annotations, each by id. Wanted ids that the file does not
-        have are absent.
+        tuple[dict, dict, dict]: Images and annotations by id, and the names of the categories.
+        Wanted ids that the file does not have are absent.
 
     Raises:
         DataError: The file cannot be read, is no JSON, lacks `images` or `annotations`, or holds
@@ -138,95 +54,106 @@ def read_instances(
     return (
         _index_by_id(content['images'], image_ids, f'{ann_file}: "images"'),
         _index_by_id(content['annotations'], ann_ids, f'{ann_file}: "annotations"'),
+        _category_names(content.get('categories')),
     )
 
 
-def load_records(ann_file: str, refs_file: str, split: str) -> list[dict]:
+def load_records(
+    ann_file: str, refs_file: str, split: str, generalized: bool | None = False
+) -> list[dict]:
     """Join the refs of one split with their annotations and images.
 
     Args:
         ann_file (str): Path of `instances.json`.
-        refs_file (str): Path of `refs(<split_by>).p`.
+        refs_file (str): Path of the refs file.
         split (str): Name of the split in the refs file.
+        generalized (bool, optional): Whether it is one of gRefCOCO; None asks its content.
 
     Returns:
         list[dict]: One record per ref, in file order: `ref_id, ann_id, img_id, file_name,
-        height, width` (pixels), `segmentation` (as stored), `sentences` (list of dicts `raw,
-        sent_id, kind`).
+        height, width` (pixels), `category` (name, or None), `segmentation` (as stored),
+        `sentences` (list of dicts `raw, sent_id, kind`). In gRefCOCO `ann_id` is a tuple of ids,
+        in place of `segmentation` there are `segmentations` (a list, empty for no target) and
+        `no_target`, and the kind of a sentence is one of `refs_reader.KINDS` where the file gives
+        none. Crowd regions are left out there, as in the released ReLA code (unless nothing else
+        is meant: our choice).
 
     Raises:
         DataError: A file is missing or damaged, the split is unknown, a ref has no annotation,
             an annotation has no image or belongs to another one, a segmentation is malformed, or
             a file name leads out of the image directory.
     """
-    refs = select_split(read_refs(refs_file), split, refs_file)
-    images, annotations = read_instances(
-        ann_file, {ref['image_id'] for ref in refs}, {ref['ann_id'] for ref in refs}
+    refs = select_split(read_refs(refs_file, generalized), split, refs_file)
+    images, annotations, categories = read_instances(
+        ann_file,
+        {ref['image_id'] for ref in refs},
+        {target for ref in refs for target in _ids(ref)},
     )
     for image in images.values():
         _check_image(image, f'{ann_file}: image {image["id"]}')
-    return [_join(ref, images, annotations, ann_file, refs_file) for ref in refs]
+    return [_join(ref, images, annotations, categories, ann_file, refs_file) for ref in refs]
 
 
-def _join(ref: dict, images: dict, annotations: dict, ann_file: str, refs_file: str) -> dict:
-    """One record out of a ref, its annotation and its image."""
+def _ids(ref: dict) -> list[int]:
+    """Return the annotation ids of a ref."""
+    return ref['ann_id'] if isinstance(ref['ann_id'], list) else [ref['ann_id']]
+
+
+def _join(
+    ref: dict, images: dict, annotations: dict, categories: dict, ann_file: str, refs_file: str
+) -> dict:
+    """One record out of a ref, its annotations and its image."""
     who = f'{refs_file}: ref {ref["ref_id"]}'
-    annotation = annotations.get(ref['ann_id'])
-    if annotation is None:
-        raise DataError(
-            f'{who} points to annotation {ref["ann_id"]}, which {ann_file} does not have. Refs and '
-            'instances must come from the same dataset; check both paths or download them again.'
-        )
+    together = 'Refs and instances must come from the same dataset; check both paths or download '
+    for ann_id in _ids(ref):
+        if ann_id not in annotations:
+            raise DataError(
+                f'{who} points to annotation {ann_id}, which {ann_file} does not have. {together}'
+                'them again.'
+            )
     image = images.get(ref['image_id'])
     if image is None:
+        meant = f' (annotation {_ids(ref)[0]})' if _ids(ref) else ''
         raise DataError(
-            f'{who} points to image {ref["image_id"]} (annotation {ref["ann_id"]}), which '
-            f'{ann_file} does not have. Refs and instances must come from the same dataset; check '
-            'both paths or download them again.'
+            f'{who} points to image {ref["image_id"]}{meant}, which {ann_file} does not have. '
+            f'{together}them again.'
         )
-    if annotation.get('image_id') != ref['image_id']:
-        raise DataError(
-            f'{who} is on image {ref["image_id"]}, but its annotation {ref["ann_id"]} in '
-            f'{ann_file} is on image {annotation.get("image_id")}. Check both files.'
-        )
-    check_segmentation(
-        annotation.get('segmentation'),
-        f'{ann_file}: annotation {ref["ann_id"]} of ref {ref["ref_id"]}',
-    )
-    return dict(
+    targets = [annotations[ann_id] for ann_id in _ids(ref)]
+    for target in targets:
+        if target.get('image_id') != ref['image_id']:
+            raise DataError(
+                f'{who} is on image {ref["image_id"]}, but its annotation {target["id"]} in '
+                f'{ann_file} is on image {target.get("image_id")}. Check both files.'
+            )
+        where = f'{ann_file}: annotation {target["id"]} of ref {ref["ref_id"]}'
+        check_segmentation(target.get('segmentation'), where)
+    names = {categories.get(_plain(target.get('category_id'))) for target in targets}
+    record = dict(
         ref_id=ref['ref_id'],
         ann_id=ref['ann_id'],
         img_id=ref['image_id'],
         file_name=image['file_name'],
         height=image['height'],
         width=image['width'],
-        segmentation=annotation['segmentation'],
-        sentences=[
-            dict(raw=sentence['raw'], sent_id=sentence['sent_id'], kind=sentence.get('kind'))
-            for sentence in ref['sentences']
-        ],
+        category=names.pop() if len(names) == 1 else None,
+        sentences=ref['sentences'],
     )
-
-
-def _check_sentences(sentences: list, where: str) -> None:
-    """Check the sentences of one ref."""
-    if not sentences:
-        raise DataError(f'{where} has no sentence. Correct or download the file again.')
-    seen: set[int] = set()
-    for sentence in sentences:
-        _check_fields(sentence, _SENTENCE_FIELDS, f'{where}, sentence')
-        sent_id = sentence['sent_id']
-        if sent_id in seen:
-            raise DataError(
-                f'{where} has sentence {sent_id} twice. Correct or download the file again.'
-            )
-        seen.add(sent_id)
-        check_kind(sentence.get('kind'), f'{where}, sentence {sent_id}: field "kind"')
+    if not isinstance(ref['ann_id'], list):
+        return dict(record, segmentation=targets[0]['segmentation'])
+    kind = KINDS[min(len(targets), 2)]
+    things = [target for target in targets if not target.get('iscrowd')] or targets
+    return dict(
+        record,
+        ann_id=tuple(ref['ann_id']),
+        segmentations=[thing['segmentation'] for thing in things],
+        no_target=not targets,
+        sentences=[dict(said, kind=said['kind'] or kind) for said in ref['sentences']],
+    )
 
 
 def _check_image(image: dict, where: str) -> None:
     """Check one entry of `images`: fields, a size that an image can have, and the file's name."""
-    _check_fields(image, dict(file_name=str, height=int, width=int), where)
+    check_fields(image, dict(file_name=str, height=int, width=int), where)
     height, width = image['height'], image['width']
     if height < 1 or width < 1 or height * width > MAX_PIXELS:
         raise DataError(
@@ -234,6 +161,22 @@ def _check_image(image: dict, where: str) -> None:
             f'least 1 and at most {MAX_PIXELS} pixels. Correct or download the file again.'
         )
     check_file_name(image['file_name'], where)
+
+
+def _category_names(categories: Any) -> dict[int, str]:
+    """Names by id; training does not need them, so malformed entries are passed over."""
+    entries = categories if isinstance(categories, list) else []
+    return {
+        entry['id']: entry['name']
+        for entry in entries
+        if isinstance(entry, dict)
+        and type(entry.get('id')) is int
+        and isinstance(entry.get('name'), str)
+    }
+
+
+def _plain(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
 def _index_by_id(entries: Any, wanted: Collection[int], where: str) -> dict[int, dict]:
@@ -252,19 +195,3 @@ def _index_by_id(entries: Any, wanted: Collection[int], where: str) -> dict[int,
                 'one is right. Correct or download the file again.'
             )
     return index
-
-
-def _check_fields(value: Any, fields: dict[str, type], where: str) -> None:
-    """Check that `value` is a dict with the named fields of the named types."""
-    if not isinstance(value, dict):
-        raise DataError(f'{where} is no dict but {type(value).__name__}. Check the file.')
-    for name, kind in fields.items():
-        found = value.get(name)
-        if type(found) is not kind or (kind is int and not -_MAX_INT <= found <= _MAX_INT):
-            what = 'nothing' if name not in value else type(found).__name__
-            if type(found) is int and kind is int:
-                what = 'one that 64 bits cannot hold'
-            raise DataError(
-                f'{where}: field "{name}" must be {kind.__name__}, found {what}. '
-                'Correct or download the file again.'
-            )

@@ -14,6 +14,7 @@ import gc
 import io
 import pickle
 import pickletools
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -97,7 +98,32 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+# What pickles of tables hold in place of plain values, and how to write plain ones.
+_PLAIN_INSTEAD = (
+    (
+        re.compile(
+            r'numpy(\._?core(\.(multiarray|numeric))?)?\.'
+            r'(_reconstruct|scalar|dtype|ndarray|_frombuffer)\b'
+        ),
+        'a numpy value, as rows out of parquet have. Make arrays lists with .tolist() and numbers '
+        'plain with int()',
+    ),
+    (re.compile(r'pandas\.'), "a pandas table. Write table.to_dict('records') with plain values"),
+    (
+        re.compile(r'collections\.(OrderedDict|defaultdict)\b'),
+        'a dict of another class. Make it plain with dict()',
+    ),
+)
+
+
 def _refusal(path: str, found: str) -> DataError:
+    for pattern, what in _PLAIN_INSTEAD:
+        if pattern.search(found):
+            return DataError(
+                f'{printable(path)}: the pickle holds {printable(found)}, {what}, and write the '
+                'file again if it is your own; get it from a source you trust if it is not. A refs '
+                'file has only lists, dicts, strings and numbers; nothing of it was run.'
+            )
     return DataError(
         f'{printable(path)}: the pickle holds {printable(found)}. A refs file has only lists, '
         'dicts, strings and numbers, so this file may be malicious; nothing of it was run. Delete '
@@ -105,13 +131,32 @@ def _refusal(path: str, found: str) -> DataError:
     )
 
 
-def load_plain_pickle(path: str) -> Any:
+def read_bytes(path: str) -> bytes:
+    """Read the content of a refs file.
+
+    Args:
+        path (str): The file; any location that `mmengine.fileio` reads.
+
+    Raises:
+        DataError: It is missing or cannot be read.
+    """
+    try:
+        return fileio.get(path)
+    except OSError as error:
+        raise DataError(
+            f'{path}: the refs file cannot be read ({error}). Check `data_root` and `refs_file`: '
+            'it is expected at <data_root>/<dataset>/refs(<split_by>).p or grefs(<split_by>).json.'
+        ) from error
+
+
+def load_plain_pickle(path: str, data: bytes | None = None) -> Any:
     """Read a pickle of plain builtin values, running no code from it.
 
     Strings pickled by Python 2 are decoded as UTF-8, bytes in them that are not UTF-8 as Latin-1.
 
     Args:
         path (str): The file; any location that `mmengine.fileio` reads.
+        data (bytes, optional): Its content, where it was read before.
 
     Returns:
         The unpickled lists, dicts, tuples, strings, numbers, booleans and None.
@@ -121,13 +166,7 @@ def load_plain_pickle(path: str) -> Any:
 
     Source: our choice; the files are downloaded from mirrors and hence untrusted.
     """
-    try:
-        data = fileio.get(path)
-    except OSError as error:
-        raise DataError(
-            f'{path}: the refs file cannot be read ({error}). Check `data_root` and `refs_file`: '
-            'it is expected at <data_root>/<dataset>/refs(<split_by>).p.'
-        ) from error
+    data = read_bytes(path) if data is None else data
     try:
         with _no_garbage_collection():
             return _PlainUnpickler(data).load()

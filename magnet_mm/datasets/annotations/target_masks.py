@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from magnet_mm.datasets.annotations.masks import segmentation_to_rle
+from magnet_mm.datasets.annotations.masks import check_fit, fit_rle, segmentation_to_rle
 from magnet_mm.datasets.image_files import open_image
 from magnet_mm.errors import DataError
 
 
-def target_rle(record: dict, height: int, width: int, where: str) -> dict:
+def target_rle(record: dict, height: int, width: int, where: str, tolerance: int = 0) -> dict:
     """Return the mask of a record as compressed RLE.
 
     Args:
@@ -22,6 +22,8 @@ def target_rle(record: dict, height: int, width: int, where: str) -> dict:
         height (int): Height of the image in pixels.
         width (int): Width of the image in pixels.
         where (str): File and annotation, for messages.
+        tolerance (int): By how many rows and columns a PNG or RLE may differ from the image; it
+            is cropped or padded, see `masks.fit_rle`.
 
     Returns:
         dict: `size` [height, width] and `counts` (bytes), as pycocotools writes them.
@@ -30,7 +32,7 @@ def target_rle(record: dict, height: int, width: int, where: str) -> dict:
         DataError: A segmentation is malformed or does not fit the image, or a PNG cannot be read.
     """
     parts = record['segmentations'] if 'segmentations' in record else [record['segmentation']]
-    rles = [_part_rle(part, height, width, where) for part in parts]
+    rles = [_part_rle(part, height, width, where, tolerance) for part in parts]
     if not rles:
         return coco_mask.encode(np.zeros((height, width), np.uint8, order='F'))
     return rles[0] if len(rles) == 1 else coco_mask.merge(rles)
@@ -41,28 +43,26 @@ def is_png(segmentation: Any) -> bool:
     return isinstance(segmentation, dict) and 'png' in segmentation
 
 
-def _part_rle(segmentation: Any, height: int, width: int, where: str) -> dict:
+def _part_rle(segmentation: Any, height: int, width: int, where: str, tolerance: int) -> dict:
     if is_png(segmentation):
-        return _png_to_rle(segmentation['png'], height, width, where)
-    return segmentation_to_rle(segmentation, height, width, where)
+        rle = _png_to_rle(segmentation['png'], (height, width), where, tolerance)
+        return fit_rle(rle, (height, width))
+    return segmentation_to_rle(segmentation, height, width, where, tolerance)
 
 
-def _png_to_rle(path: str, height: int, width: int, where: str) -> dict:
+def _png_to_rle(path: str, size: tuple[int, int], where: str, tolerance: int) -> dict:
     """Read a mask image, not 0 = object; its size is compared before it is decoded."""
     try:
         with open_image(path, ('PNG',)) as image:
-            size = image.height, image.width
-            mask = np.asarray(image) if size == (height, width) else None
+            check_fit((image.height, image.width), size, f'{where}: the mask {path}', tolerance)
+            mask = np.asarray(image)
+    except DataError:
+        raise
     except Exception as error:  # Pillow's decoders raise many kinds
         raise DataError(
             f'{where}: the mask {path} cannot be read ({type(error).__name__}: {error}). Check '
             'the path, and that the file is a complete PNG.'
         ) from error
-    if mask is None:
-        raise DataError(
-            f'{where}: the mask {path} is {size} (height, width), its image {(height, width)}. '
-            'Save masks at the size of their image.'
-        )
     if mask.ndim != 2:
         raise DataError(
             f'{where}: the mask {path} has {mask.shape[-1]} channels. Save it with one channel '

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmseg.registry import DATA_SAMPLERS, DATASETS, HOOKS
+from mmseg.registry import HOOKS
 
+from magnet_mm.datasets.samplers import EpochSampler, drawing_datasets
 from magnet_mm.errors import ConfigError
 
 
@@ -31,28 +31,27 @@ class EpochSeedHook(Hook):
     workers draws a number only when it starts them, in the first epoch of a run.
 
     The hook is the last one called at each of these points (``LOWEST``). It also checks that a
-    dataset that draws sentences is read through a ``VisitSampler``; with any other sampler every
+    dataset that draws sentences is read through an ``EpochSampler``; with any other sampler every
     epoch would see the same sentences.
     """
 
     priority = 'LOWEST'
 
     def before_train(self, runner: Any) -> None:
-        """Check that the training sampler tells the dataset which visit it is.
+        """Check that the training sampler tells the dataset which epoch it is.
 
         Raises:
-            ConfigError: If a ``ReferringDataset`` in training mode is read through another sampler.
+            ConfigError: If a dataset that draws sentences is read through another sampler.
         """
         dataloader = runner.train_dataloader
         samplers = (dataloader.sampler, getattr(dataloader.batch_sampler, 'sampler', None))
-        visit_sampler = DATA_SAMPLERS.get('VisitSampler')
-        if any(isinstance(sampler, visit_sampler) for sampler in samplers):
+        if any(isinstance(sampler, EpochSampler) for sampler in samplers):
             return
-        if any(_draws_sentences(dataset) for dataset in _all_datasets(dataloader.dataset)):
+        if any(drawing_datasets(dataloader.dataset)):
             raise ConfigError(
                 f'train_dataloader.sampler is a {type(samplers[0]).__name__}: with it every epoch '
                 'would draw the same sentence of each object. Set train_dataloader.sampler='
-                "dict(type='VisitSampler', shuffle=True)."
+                "dict(type='EpochSampler', shuffle=True)."
             )
 
     def before_train_epoch(self, runner: Any) -> None:
@@ -72,16 +71,3 @@ def seed_generators(seed: int, epoch: int) -> None:
     random.seed(python_seed)
     np.random.seed(numpy_seed)
     torch.manual_seed(torch_seed)
-
-
-def _all_datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the dataset and those inside it (concatenated, repeated, sliced)."""
-    yield dataset
-    inner = list(getattr(dataset, 'datasets', None) or [])
-    inner += [getattr(dataset, name) for name in ('dataset', '_dataset') if hasattr(dataset, name)]
-    for part in inner:
-        yield from _all_datasets(part)
-
-
-def _draws_sentences(dataset: Any) -> bool:
-    return isinstance(dataset, DATASETS.get('ReferringDataset')) and not dataset.test_mode

@@ -16,7 +16,9 @@ from PIL import Image
 from magnet_mm.data_tools.conversion import coco_to_jsonl, jsonl_to_refcoco, refcoco_to_jsonl
 from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
 from magnet_mm.datasets.annotations.masks import rle_to_mask, segmentation_to_rle
-from magnet_mm.datasets.annotations.refer_annotations import load_records, read_refs
+from magnet_mm.datasets.annotations.refer_annotations import load_records
+from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
+from magnet_mm.datasets.annotations.refs_reader import read_refs
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes import write_refshapes
 
@@ -127,7 +129,7 @@ def test_jsonl_with_pngs_and_without_ids(tmp_path):
     assert [len(content[key]) for key in ('images', 'annotations')] == [2, 2]
     first = content['annotations'][0]
     assert (first['area'], first['bbox']) == (15.0, [2.0, 1.0, 5.0, 3.0])
-    ref = read_refs(str(refs))[0]
+    ref = load_plain_pickle(str(refs))[0]
     assert ref['sentences'] == [
         dict(raw='A cup ', sent='a cup', sent_id=0, tokens=['a', 'cup']),
     ]

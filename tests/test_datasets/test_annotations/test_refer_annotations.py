@@ -5,11 +5,8 @@ import os.path as osp
 
 import pytest
 
-from magnet_mm.datasets.annotations.refer_annotations import (
-    held_out_image_ids,
-    load_records,
-    read_refs,
-)
+from magnet_mm.datasets.annotations.refer_annotations import load_records
+from magnet_mm.datasets.annotations.refs_reader import read_refs
 from magnet_mm.errors import DataError
 
 
@@ -33,6 +30,7 @@ def test_records_are_joined_by_ref(write_data, instances, protocol):
         file_name='COCO_train2014_1.jpg',  # of instances.json, not the mangled one
         height=30,
         width=40,
+        category=None,
         segmentation=instances['annotations'][1]['segmentation'],
         sentences=[
             dict(raw='das größere Quadrat', sent_id=30, kind='attribute'),
@@ -48,15 +46,6 @@ def test_refs_without_kind(write_data, refs):
             del sentence['kind']
     record = load_records(*_paths(write_data(refs)), 'testA')[0]
     assert record['sentences'] == [dict(raw='two squares', sent_id=70, kind=None)]
-
-
-def test_held_out_images(write_data):
-    refs_file = _paths(write_data())[1]
-    assert held_out_image_ids(refs_file) == {1, 2, 3}  # val: 2, 3; testA: 1
-    assert held_out_image_ids(refs_file, ['val']) == {2, 3}
-    assert held_out_image_ids(refs_file, ['testA']) == {1}
-    with pytest.raises(DataError, match='split "test"'):
-        held_out_image_ids(refs_file, ['test'])
 
 
 def test_unknown_split_lists_the_splits(write_data):
@@ -121,7 +110,7 @@ def test_missing_and_damaged_instances(write_data, tmp_path):
 def test_malformed_refs(write_data, refs, change, message):
     change(refs[1])
     with pytest.raises(DataError, match=message):
-        read_refs(_paths(write_data(refs))[1])
+        read_refs(_paths(write_data(refs))[1], generalized=False)
 
 
 def test_refs_file_that_is_no_list(write_data):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from magnet_mm.datasets.annotations.refer_annotations import read_refs
 from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
+from magnet_mm.datasets.annotations.refs_reader import read_refs
 from magnet_mm.errors import DataError
 
 

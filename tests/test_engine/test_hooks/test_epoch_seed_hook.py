@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""A resumed run repeats the losses of an uninterrupted one; sentences need a VisitSampler."""
+"""A resumed run repeats the losses of an uninterrupted one; sentences need an EpochSampler."""
 
 import random
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ import torch
 from mmseg.registry import DATASETS
 
 import magnet_mm.datasets  # noqa: F401  registers the dataset and the sampler
-from magnet_mm.datasets import VisitSampler
+from magnet_mm.datasets import EpochSampler
 from magnet_mm.engine import EpochSeedHook
 from magnet_mm.errors import ConfigError
 
@@ -68,15 +68,15 @@ class FakeReferringDataset(DATASETS.get('ReferringDataset')):
         return 2
 
 
-def test_dataset_that_draws_sentences_needs_a_visit_sampler():
+def test_dataset_that_draws_sentences_needs_an_epoch_sampler():
     hook = EpochSeedHook()
     training = FakeReferringDataset(test_mode=False)
     mixed = torch.utils.data.ConcatDataset([training, training])
     for dataset in (training, mixed):
         runner = SimpleNamespace(train_dataloader=dataloader(dataset, None))
-        with pytest.raises(ConfigError, match='VisitSampler'):
+        with pytest.raises(ConfigError, match='EpochSampler'):
             hook.before_train(runner)
-        sampler = VisitSampler(dataset)
+        sampler = EpochSampler(dataset)
         hook.before_train(SimpleNamespace(train_dataloader=dataloader(dataset, sampler)))
         batches = torch.utils.data.BatchSampler(sampler, 1, False)
         loader = torch.utils.data.DataLoader(dataset, batch_sampler=batches)

@@ -1,54 +1,34 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Which sentence an item gets: drawn per visit, every one, or a control (shuffled, blank)."""
+"""Which sentence an item gets: drawn per epoch, every one, or a control (shuffled, blank)."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
-
-from magnet_mm.errors import DataError
-from magnet_mm.text_safety import printable
 
 EXPRESSIONS = ('own', 'shuffled', 'blank')
 
 
-def draw_sentence(count: int, seed: int, visit: int, item: int) -> int:
-    """Draws the position of a sentence, uniformly, as a function of its arguments alone.
+def draw_sentence(count: int, seed: int, epoch: int, item: int, position: int | None = None) -> int:
+    """Draw the position of a sentence, uniformly, as a function of its arguments alone.
 
     Args:
         count (int): Number of sentences of the item.
         seed (int): The sampler's seed, >= 0.
-        visit (int): The visit (epoch), >= 0.
+        epoch (int): The epoch, >= 0.
         item (int): The item's index in its dataset, >= 0.
+        position (int, optional): The index in the outermost dataset, where it is another one
+            (a copy of the item, or a later part of several datasets): copies draw apart.
 
     Returns:
         int: 0 <= position < count.
 
-    Source: docs/train_and_evaluate.md, "The protocol": drawn at every visit; the
+    Source: docs/train_and_evaluate.md, "The protocol": drawn in every epoch; the
     generator is our choice.
     """
-    return int(np.random.default_rng((seed, visit, item)).integers(count))
-
-
-def check_kind(kind: Any, where: str) -> None:
-    """Check the kind of a sentence, which becomes a column of tables and a key of logs.
-
-    Args:
-        kind: None, or a short label such as `place`: letters, digits, `_`, `-`, `+`, `.`, space.
-        where (str): File, item and field, for the message.
-
-    Raises:
-        DataError: It is something else.
-    """
-    if kind is not None and not (isinstance(kind, str) and re.fullmatch(r'[\w .+-]{1,40}', kind)):
-        raise DataError(
-            f'{where} should be a short label of letters and digits or absent, found '
-            f'{printable(kind, 60) if isinstance(kind, str) else type(kind).__name__}. '
-            'Correct or download the file again.'
-        )
+    entropy = (seed, epoch, item) if position in (None, item) else (seed, epoch, item, position + 1)
+    return int(np.random.default_rng(entropy).integers(count))
 
 
 def sentence_items(records: list[dict]) -> list[dict]:

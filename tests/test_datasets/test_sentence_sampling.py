@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from magnet_mm.datasets.expressions import (
+from magnet_mm.datasets.sentence_sampling import (
     blank_items,
     draw_sentence,
     sentence_items,
@@ -30,14 +30,14 @@ def _items(*objects: tuple[int, int]) -> list[dict]:
 
 
 def test_draw_is_a_function_of_its_arguments_and_uniform():
-    draws = [draw_sentence(3, 5, visit, 7) for visit in range(3000)]
+    draws = [draw_sentence(3, 5, epoch, 7) for epoch in range(3000)]
     np.random.seed(1)  # global state plays no part
-    assert draws == [draw_sentence(3, 5, visit, 7) for visit in range(3000)]
+    assert draws == [draw_sentence(3, 5, epoch, 7) for epoch in range(3000)]
     counts = Counter(draws)
     assert set(counts) == {0, 1, 2}
     assert all(abs(count - 1000) < 5 * np.sqrt(3000 * 2 / 9) for count in counts.values())
-    assert draws != [draw_sentence(3, 6, visit, 7) for visit in range(3000)]
-    assert draws != [draw_sentence(3, 5, visit, 8) for visit in range(3000)]
+    assert draws != [draw_sentence(3, 6, epoch, 7) for epoch in range(3000)]
+    assert draws != [draw_sentence(3, 5, epoch, 8) for epoch in range(3000)]
 
 
 def test_sentence_items_and_blank():
