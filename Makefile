@@ -58,7 +58,7 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist worksteal
 
 test-faults: $(READY)
 	$(PY) -m pytest -m faults -s
