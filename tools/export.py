@@ -20,6 +20,7 @@ from mmengine.config import DictAction
 from magnet_mm.deployment import FORMATS, export_checkpoint, largest_difference
 from magnet_mm.engine.run_setup.runtime import load_config
 from magnet_mm.errors import CheckpointError, ConfigError
+from magnet_mm.interruption import exit_on_sigterm
 
 TOLERANCE = 1e-3  # of a logit
 
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Export, check, and say what was written."""
     args = build_parser().parse_args(arguments)
+    exit_on_sigterm()
     out = args.out or args.checkpoint.with_suffix(FORMATS[args.format].suffix)
     try:
         files = export_checkpoint(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from magnet_mm.errors import CheckpointError, ConfigError, DataError
+from magnet_mm.interruption import exit_on_sigterm
 from magnet_mm.version import __version__
 
 # command: module with main(arguments) -> int | None, what it does
@@ -56,6 +57,7 @@ def run_command(
     run: Callable[[Sequence[str]], int | None], arguments: Sequence[str] | None, name: str
 ) -> int:
     """Call a command's ``main``; an error of ours becomes one sentence and exit code 1."""
+    exit_on_sigterm()
     try:
         return run(arguments) or 0
     except (CheckpointError, ConfigError, DataError) as error:

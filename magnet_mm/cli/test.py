@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime, split_evaluation
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+from magnet_mm.interruption import exit_on_sigterm
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,6 +45,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate each split, print one table."""
     args = parse_args(arguments)
+    exit_on_sigterm()
     cfg = read_config(args)
     runtime.test_from(cfg, args.checkpoint)
     if args.show or args.show_dir:

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+from magnet_mm.interruption import exit_on_sigterm
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +33,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train."""
     args = parse_args(arguments)
+    exit_on_sigterm()
     cfg = read_config(args)
     if args.amp:
         runtime.enable_mixed_precision(cfg)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
+from magnet_mm.atomic_files import publish, unfinished_beside
 from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
 from magnet_mm.deployment.formats import FORMATS
 from magnet_mm.deployment.metadata import ExportMetadata
@@ -82,15 +82,13 @@ def export_checkpoint(
     inputs = network.example_inputs(
         EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as directory:
-        temporary = Path(directory)
+    with unfinished_beside(out, folder=True) as temporary:
         FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
         (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')
         if tokenizer is not None:
             tokenizer.save(str(temporary / metadata.tokenizer_file))
-        for file in temporary.iterdir():
-            os.replace(file, out.parent / file.name)
+        for file in sorted(temporary.iterdir(), key=lambda file: file.name == out.name):
+            publish(file, out.parent / file.name)  # the model last: where it is, all is
     return ExportedFiles(
         out,
         out.with_name(f'{out.name}.json'),

@@ -18,7 +18,6 @@ import itertools
 import json
 import multiprocessing
 import pickle
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes.annotations import segmentation
 from magnet_mm.refshapes.drawing import draw, visible_shares
@@ -126,12 +126,8 @@ def write_refshapes(
     settings = {'generator': 'RefShapes', 'version': VERSION, 'seed': seed, 'images': counts}
     if _holds_result(out, settings):
         return False
-    partial = out.with_name(out.name + '.partial')
-    _clear_partial(partial)
-    _write(partial, settings, progress or (lambda items: items))
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    with replacing(out, folder=True) as unfinished:
+        _write(unfinished, settings, progress or (lambda items: items))
     return True
 
 
@@ -146,15 +142,6 @@ def _holds_result(out: Path, settings: dict[str, Any]) -> bool:
     raise DataError(
         f'{out} holds {held} and is not overwritten. Choose another folder, or delete this one.'
     )
-
-
-def _clear_partial(partial: Path) -> None:
-    """Remove what an interrupted run of ours left."""
-    if not partial.exists():
-        return
-    if _read_settings(partial) is None:
-        raise DataError(f'{partial} is in the way and is not ours. Move or delete it.')
-    shutil.rmtree(partial)
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import CheckpointError
 from magnet_mm.released.key_map import KeyMap, convert_layout
 from magnet_mm.released.published import read_published
@@ -70,7 +71,8 @@ def convert_checkpoint(
         config=Path(config).name,
         dataset_meta=dict(classes=('background', 'referred object')),
     )
-    _write_atomically(dict(state_dict=state_dict, meta=meta), Path(destination))
+    with replacing(destination) as unfinished:
+        torch.save(dict(state_dict=state_dict, meta=meta), unfinished)
     return meta
 
 
@@ -165,13 +167,3 @@ def _reshaped(key: str, tensor: Tensor) -> Tensor | None:
         return convert_layout(key, tensor)
     except (RuntimeError, IndexError):
         return None
-
-
-def _write_atomically(checkpoint: dict, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f'.{destination.name}.{os.getpid()}.tmp')
-    try:
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, destination)
-    finally:
-        temporary.unlink(missing_ok=True)

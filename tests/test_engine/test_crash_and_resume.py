@@ -19,7 +19,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS, METRICS
 
-from magnet_mm.engine.checkpointing import atomic_files
+from magnet_mm import atomic_files
 
 EPOCHS = 3  # the second validation is no best one, the third replaces the best of the first
 

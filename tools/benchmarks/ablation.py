@@ -32,6 +32,7 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
+from magnet_mm.atomic_files import write_atomically
 from magnet_mm.errors import ConfigError, DataError
 
 # What changes the scores; hooks, loggers and the like do not.
@@ -136,9 +137,8 @@ class AblationRun:
             seconds=round(seconds, 1),
             scores={key: value for key, value in scores.items() if not isinstance(value, dict)},
         )
-        unfinished = self.work_dir / 'run.json.part'
-        unfinished.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-        unfinished.rename(self.work_dir / 'run.json')
+        text = json.dumps(record, indent=2) + '\n'
+        write_atomically(self.work_dir / 'run.json', text.encode())
 
 
 def read_ablation_set(file: str | Path, data: str = 'refshapes') -> AblationSet:

@@ -18,7 +18,8 @@ from magnet_mm.errors import CheckpointError
 POINTER = 'last_checkpoint'
 """File in the work directory that names the last checkpoint (mmengine's)."""
 
-_NEEDED = ('state_dict', 'optimizer', 'message_hub')
+TRAINING_STATE = ('state_dict', 'optimizer', 'message_hub')
+"""What a checkpoint must hold to be resumed; its schedule too, where the config has one."""
 
 
 def training_state(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -36,7 +37,9 @@ def training_state(path: str | os.PathLike[str]) -> dict[str, Any]:
             checkpoint = torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path))
     except Exception as error:  # of many kinds: the bytes are arbitrary
         raise CheckpointError(f'torch cannot read it: {str(error).splitlines()[0]}') from error
-    absent = [key for key in _NEEDED if not isinstance(checkpoint, dict) or key not in checkpoint]
+    absent = [
+        key for key in TRAINING_STATE if not isinstance(checkpoint, dict) or key not in checkpoint
+    ]
     if absent or not {'epoch', 'iter'} <= set(checkpoint.get('meta', ())):
         raise CheckpointError(f'it cannot be resumed, it lacks {", ".join(absent) or "its epoch"}')
     return checkpoint
@@ -58,12 +61,20 @@ class ResumePoint:
 def find_resume_point(work_dir: str | os.PathLike[str]) -> ResumePoint:
     """Choose the checkpoint to resume from.
 
-    That is the one which ``last_checkpoint`` names. When it is damaged or missing, the checkpoint
-    saved last among the intact ones beside it and in ``work_dir`` (its own record of the time
-    counts: copying files changes theirs). Checkpoints named ``best_*`` hold no optimiser state.
+    That is the one which ``last_checkpoint`` names; in a work dir that was copied or moved, the
+    file of that name in it. When it is damaged or missing, the checkpoint saved last among the
+    intact ones beside it and in ``work_dir`` (its own record of the time counts: copying files
+    changes theirs). Checkpoints named ``best_*`` hold no optimiser state.
     """
     pointer = Path(work_dir) / POINTER
     named = pointer.read_text(errors='replace').strip() if pointer.is_file() else None
+    own = os.path.join(work_dir, os.path.basename(named)) if named else ''
+    if (
+        os.path.isfile(own)
+        and '://' not in named
+        and not _is_separate_folder(os.path.dirname(named))
+    ):
+        named = own
     found = ResumePoint()
     if named and '://' in named:
         return ResumePoint(named)
@@ -92,3 +103,8 @@ def find_resume_point(work_dir: str | os.PathLike[str]) -> ResumePoint:
                 saved.append((str(meta.get('time', '')), int(meta['iter']), path))
     found.path = max(saved)[2] if saved else None
     return found
+
+
+def _is_separate_folder(folder: str) -> bool:
+    """Whether it is a checkpoint hook's ``out_dir``, not a work dir (which has a pointer)."""
+    return os.path.isdir(folder) and not os.path.isfile(os.path.join(folder, POINTER))

@@ -15,7 +15,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from magnet_mm.engine.checkpointing.atomic_files import write_atomically
+from magnet_mm.atomic_files import write_atomically
 from magnet_mm.engine.checkpointing.plain_types import to_plain
 from magnet_mm.engine.checkpointing.safe_loading import weights_only_loading
 from magnet_mm.errors import CheckpointError

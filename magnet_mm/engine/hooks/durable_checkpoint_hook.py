@@ -8,13 +8,17 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine.checkpointing.atomic_files import BACKEND, unfinished_files, write_atomically
+from magnet_mm.atomic_files import remove_abandoned, write_atomically
+from magnet_mm.engine.checkpointing.atomic_files import BACKEND
+from magnet_mm.engine.checkpointing.folder_lock import lock_folder, unlock_folder
 from magnet_mm.engine.checkpointing.resume_point import POINTER
 from magnet_mm.errors import ConfigError
 
 _SUPERSEDED = 'superseded_ckpts'
+_BEST = 'best_ckpt'  # and best_ckpt_<metric>, where there are several
 
 
 @HOOKS.register_module()
@@ -25,6 +29,9 @@ class DurableCheckpointHook(CheckpointHook):
     - The previous last and best checkpoints are removed after the new ones are in place (mmengine
       removes them before), so there must be room for one more than ``max_keep_ckpts``.
     - What a killed run could not remove any more, and its unfinished files, the resumed one does.
+    - Files are written and removed in the run's own folders alone: a run that goes on from another
+      work dir leaves that one as it is, a copied work dir goes on with its own files.
+    - The work dir is locked while a training runs in it.
 
     Args:
         **kwargs: Those of mmengine's ``CheckpointHook``. ``backend_args`` defaults to the atomic
@@ -44,18 +51,40 @@ class DurableCheckpointHook(CheckpointHook):
                 'default_hooks.checkpoint in the config.'
             )
 
+    def before_run(self, runner: Any) -> None:
+        """Lock the work dir for a training.
+
+        Raises:
+            ConfigError: If another training runs in it.
+        """
+        # a built train loop means Runner.train(); Runner.test() never builds it
+        if isinstance(runner._train_loop, BaseLoop) and is_main_process():
+            lock_folder(runner.work_dir)
+
     def before_train(self, runner: Any) -> None:
         """Prepare the folder: mmengine's part, then remove what a killed run left behind."""
         folder = str(self.out_dir or runner.work_dir)
-        if self.backend_args is None and self.file_client_args is None and '://' not in folder:
+        local = '://' not in folder
+        if self.backend_args is None and self.file_client_args is None and local:
             self.backend_args = dict(backend=BACKEND)
+        if self.out_dir is not None and osp.normpath(folder) != osp.normpath(runner.work_dir):
+            folder = osp.join(folder, osp.basename(runner.work_dir.rstrip(osp.sep)))  # as mmengine
+        if local and is_main_process():
+            lock_folder(folder)
+        if local:
+            adopt_record(runner, folder)
         super().before_train(runner)
         self.file_backend = _RemoveLater(self.file_backend)
         # Of the run that is resumed: its file must get the score of a validation that is repeated.
         self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
-        if is_main_process() and '://' not in folder:
+        if is_main_process() and local:
             self._remove_leftovers(runner)
-        self._forget_lost_best(runner)
+
+    def after_run(self, runner: Any) -> None:
+        """Let go of the folders."""
+        unlock_folder(runner.work_dir)
+        if self.out_dir is not None:
+            unlock_folder(self.out_dir)
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
         """Save the last checkpoint and name it in ``last_checkpoint``; then remove older ones."""
@@ -93,31 +122,65 @@ class DurableCheckpointHook(CheckpointHook):
     def _remove_leftovers(self, runner: Any) -> None:
         """Remove unfinished files, and what the run would have removed next when it was killed."""
         info = runner.message_hub.runtime_info
-        used = {info.get('best_ckpt'), info.get('last_ckpt'), runner._load_from}
-        folders = {str(self.out_dir), str(runner.work_dir)}
-        paths = [str(path) for folder in folders for path in unfinished_files(folder)]
-        paths += [
-            path
-            for path in info.get(_SUPERSEDED, ())
-            if path not in used and osp.dirname(path) == str(self.out_dir) and osp.isfile(path)
+        used = [info.get('last_ckpt'), runner._load_from]
+        used += [path for key, path in info.items() if key.startswith(_BEST)]
+        used = {osp.realpath(path) for path in used if path}
+        removed = [
+            path for folder in {self.out_dir, runner.work_dir} for path in _abandoned(folder)
         ]
-        for path in paths:
-            self.file_backend.remove(path)
-            runner.logger.info(f'{path}, left behind by an interrupted run, is removed.')
+        for path in info.get(_SUPERSEDED, ()):
+            if osp.realpath(path) not in used and osp.isfile(path):
+                self.file_backend.remove(path)
+                removed.append(path)
         self.file_backend.remove_now()
+        for path in removed:
+            runner.logger.info(f'{path}, left behind by an interrupted run, is removed.')
 
-    def _forget_lost_best(self, runner: Any) -> None:
-        """Let the next validation save a best checkpoint when the recorded one is gone."""
-        best = getattr(self, 'best_ckpt_path', None)
-        if best is None or self.file_backend.exists(best):
-            return
+
+def adopt_record(runner: Any, folder: str) -> None:
+    """Make what the resumed checkpoint recorded about files speak of this run's own folder.
+
+    The record holds paths: of the best checkpoint, of the last one, of those to remove next. Where
+    the checkpoint lies in the run's own folder, they become the files of the same name there (the
+    folder may be a copy). Where it lies elsewhere, the files of that run are none of this run's
+    business: they are forgotten. A best checkpoint that is not here loses its score too, so that
+    the next validation saves one.
+
+    Args:
+        runner: A runner that has resumed, or not.
+        folder: Where this run writes its checkpoints.
+    """
+    info = runner.message_hub.runtime_info
+    source = runner._load_from
+    own = source is not None and osp.dirname(osp.realpath(source)) in {
+        osp.realpath(folder),
+        osp.realpath(runner.work_dir),
+    }
+
+    def here(path: str) -> str:
+        return osp.join(folder, osp.basename(path))
+
+    for key in [key for key in info if key.startswith(_BEST) and info[key]]:
+        best = info[key]
+        if own and osp.exists(here(best)):
+            info[key] = here(best)
+            continue
         runner.logger.warning(
-            f'The best checkpoint {best} is not there any more; its score is forgotten, so that '
-            'the next validation saves one.'
+            f'The best checkpoint {best} is not in {folder}; its score is forgotten, so that the '
+            'next validation saves one here.'
         )
-        self.best_ckpt_path = None
-        for key in ('best_ckpt', 'best_score'):
-            runner.message_hub.runtime_info.pop(key, None)
+        info.pop(key)
+        info.pop(key.replace(_BEST, 'best_score', 1), None)
+    if info.get('last_ckpt'):
+        info['last_ckpt'] = here(info['last_ckpt'])
+    if _SUPERSEDED in info:
+        info[_SUPERSEDED] = [here(path) for path in info[_SUPERSEDED]] if own else []
+    if 'keep_ckpt_ids' in info and not own:
+        info['keep_ckpt_ids'] = []
+
+
+def _abandoned(folder: str) -> list[str]:
+    return [str(path) for path in remove_abandoned(folder)]
 
 
 class _RemoveLater:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from mmseg.registry import HOOKS
 
-from magnet_mm.engine.checkpointing.atomic_files import write_atomically
-from magnet_mm.engine.checkpointing.resume_point import find_resume_point
+from magnet_mm.atomic_files import write_atomically
+from magnet_mm.engine.checkpointing.resume_point import TRAINING_STATE, find_resume_point
 from magnet_mm.errors import CheckpointError
 
 RECORD = 'last_validation.json'
@@ -30,6 +30,8 @@ class ResumeHook(Hook):
     - A checkpoint is saved before its validation. Where that validation did not finish, it is run
       before training goes on, so that the best checkpoint of the run is not lost. Which one
       finished stands in ``last_validation.json`` (our choice).
+    - A checkpoint without optimiser state, and one of a training with ``EMAHook`` in a training
+      without it, are refused.
 
     The main process looks at the files and tells the others. The hook is the last one called
     (``LOWEST``): the best checkpoint is saved before a validation counts as finished.
@@ -63,6 +65,40 @@ class ResumeHook(Hook):
         runner._load_from = point.path
         if point.path is None:  # nothing was saved yet: train from the beginning
             runner._resume = False
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Refuse to resume from what would go on with a fresh optimiser, or other weights.
+
+        Raises:
+            CheckpointError: If optimiser, schedule or log are absent; if the averaged weights of
+                ``EMAHook`` and the weights that the optimiser belongs to would be confused.
+        """
+        if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            return
+        needed = list(TRAINING_STATE)
+        if runner.param_schedulers is not None:
+            needed.append('param_schedulers')
+        absent = [key for key in needed if key not in checkpoint]
+        name = runner._load_from
+        if absent:
+            raise CheckpointError(
+                f'{name} cannot be resumed: it has no {", ".join(absent)}. Checkpoints named '
+                'best_* hold the weights alone. --resume without a file goes on from the last '
+                'complete one of the work dir; to start a new training from these weights, leave '
+                f'out --resume and give --cfg-options load_from={name}'
+            )
+        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if 'ema_state_dict' in checkpoint and not averages:
+            raise CheckpointError(
+                f'{name} was trained with EMAHook: its weights are the averaged ones, its '
+                'optimiser belongs to the others. Put the hook back (default_hooks.ema=dict('
+                "type='EMAHook', ...)); to start a new training from the averaged weights, leave "
+                f'out --resume and give --cfg-options load_from={name}'
+            )
+        if averages and 'ema_state_dict' not in checkpoint:
+            runner.logger.warning(
+                f'{name} was trained without EMAHook: the average begins now, with its weights.'
+            )
 
     def before_train(self, runner: Any) -> None:
         """Validate first where the interrupted run did not come to the end of it."""

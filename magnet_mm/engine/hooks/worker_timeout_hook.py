@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Turns a data-loading worker that hangs into an error."""
+"""Turns a data-loading worker that hangs into an error; none outlives the main process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mmseg.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from magnet_mm.errors import ConfigError
+from magnet_mm.interruption import EndsWithParent
 
 
 @HOOKS.register_module()
@@ -20,6 +21,9 @@ class WorkerTimeoutHook(Hook):
     it raises ``RuntimeError: DataLoader timed out``. (A worker that is killed is noticed without
     it.) A ``timeout`` in a dataloader's own config wins; it cannot stand there in general, because
     torch refuses it together with ``num_workers=0``.
+
+    Where the main process is killed, its workers end at once (:class:`EndsWithParent`), so that
+    none holds memory, or a GPU's context, while the run is resumed.
 
     Args:
         seconds: The limit; 600 (our choice: far above what a batch takes).
@@ -50,5 +54,9 @@ class WorkerTimeoutHook(Hook):
 
     def limit(self, dataloader: DataLoader) -> None:
         """Set the data loader's timeout, if it has workers and no timeout of its own."""
-        if isinstance(dataloader, DataLoader) and dataloader.num_workers and not dataloader.timeout:
+        if not isinstance(dataloader, DataLoader) or not dataloader.num_workers:
+            return
+        if not dataloader.timeout:
             dataloader.timeout = self.seconds
+        if not isinstance(dataloader.worker_init_fn, EndsWithParent):
+            dataloader.worker_init_fn = EndsWithParent(dataloader.worker_init_fn)

@@ -7,7 +7,6 @@ import copy
 import json
 import os.path as osp
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -16,6 +15,7 @@ from mmseg.registry import DATASETS
 from rich.console import Console
 from rich.table import Table
 
+from magnet_mm.atomic_files import write_atomically
 from magnet_mm.errors import ConfigError
 
 
@@ -113,5 +113,4 @@ def report(results: dict[str, dict[str, float]], json_file: str | None = None) -
     Console(width=max(console.width, 12 * (len(columns) + 1))).print(table)
     if json_file is not None:
         grouped = {split: group_by_kind(metrics) for split, metrics in results.items()}
-        Path(json_file).parent.mkdir(parents=True, exist_ok=True)
-        Path(json_file).write_text(json.dumps(grouped, indent=2) + '\n', encoding='utf-8')
+        write_atomically(json_file, (json.dumps(grouped, indent=2) + '\n').encode())

@@ -9,7 +9,8 @@ import subprocess
 import pytest
 from mmengine.fileio import get_file_backend
 
-from magnet_mm.engine.checkpointing.atomic_files import BACKEND, unfinished_files, write_atomically
+from magnet_mm.atomic_files import unfinished_files, write_atomically
+from magnet_mm.engine.checkpointing.atomic_files import BACKEND
 from magnet_mm.errors import CheckpointError
 
 OLD, NEW = b'old' * 200_000, b'new' * 200_000
