@@ -35,6 +35,8 @@ default_hooks = dict(
     finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
     worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice
     checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
+    recipe=dict(type='RecipeHook'),  # batch and schedule are those that the learning rate is for
+    image_sizes=dict(type='ImageSizesHook'),  # a batch of unequal images: what to change
 )
 
 vis_backends = [dict(type='LocalVisBackend')]

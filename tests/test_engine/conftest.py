@@ -98,6 +98,9 @@ def _runner_config(work_dir: Path, epochs: int, num_workers: int) -> Config:
         )
     )
     runtime.optim_wrapper.optimizer.lr = 0.01
+    runtime.optim_wrapper.paramwise_cfg = dict(norm_decay_mult=0.0)  # no backbone here
+    # so that a training of fewer epochs is the beginning of one with more
+    runtime.param_scheduler[0].end = 40
     runtime.default_hooks.visualization = dict(type='IterTimerHook')
     return runtime
 

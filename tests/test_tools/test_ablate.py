@@ -22,7 +22,6 @@ data:
     options:
       train_cfg.max_epochs: 1
       train_cfg.val_interval: 1
-      param_scheduler.1.end: 1
       train_dataloader.batch_size: 4
 rows:
   - {{label: plain, configs: {{refshapes: {REPOSITORY}/configs/magnet_tiny_refshapes.py}}}}

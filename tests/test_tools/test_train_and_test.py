@@ -35,6 +35,7 @@ TRAIN_OPTIONS = (
     'train_dataloader.batch_size=4',
     'train_dataloader.num_workers=2',
     'model.auxiliary_head.0.corruption=0.5',  # else most of these few sentences stay as they are
+    'param_scheduler.1.end=3',  # so that one epoch is the beginning of two
     'param_scheduler.0.start_factor=1.0',  # without warm-up, so that masks differ from nothing
 )
 TEST_OPTIONS = ('test_dataloader.dataset.indices=7', 'test_dataloader.batch_size=1')

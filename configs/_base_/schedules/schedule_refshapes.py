@@ -1,8 +1,6 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """A few epochs from scratch for the small models on RefShapes. Every value is our choice."""
 
-max_epochs = 3
-
 optim_wrapper = dict(
     type='OptimWrapper',
     # Narrow networks from scratch want more than the 5e-5 of pretrained ones.
@@ -18,13 +16,14 @@ param_scheduler = [
         type='PolyLR',
         power=0.9,
         eta_min=0.0,
-        begin=0,
-        end=max_epochs,
+        begin=0,  # to the end of the training: without `end` mmengine takes max_epochs
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+
+auto_scale_lr = dict(enable=False, base_batch_size=16)  # batch_size of refshapes.py, one process

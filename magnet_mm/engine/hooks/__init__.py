@@ -7,6 +7,8 @@ from magnet_mm.engine.hooks.compile_hook import CompileHook
 from magnet_mm.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from magnet_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
 from magnet_mm.engine.hooks.finite_loss_hook import FiniteLossHook
+from magnet_mm.engine.hooks.image_sizes_hook import ImageSizesHook
+from magnet_mm.engine.hooks.recipe_hook import RecipeHook
 from magnet_mm.engine.hooks.referring_visualization_hook import ReferringVisualizationHook
 from magnet_mm.engine.hooks.resume_hook import ResumeHook
 from magnet_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
@@ -19,6 +21,8 @@ __all__ = [
     'DurableCheckpointHook',
     'EpochSeedHook',
     'FiniteLossHook',
+    'ImageSizesHook',
+    'RecipeHook',
     'ReferringVisualizationHook',
     'ResumeHook',
     'SafeCheckpointHook',
