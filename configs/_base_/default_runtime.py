@@ -31,10 +31,10 @@ default_hooks = dict(
     visualization=dict(type='ReferringVisualizationHook', val_samples=8),  # our choice
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
     safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
+    checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
     resume=dict(type='ResumeHook'),  # passes over damaged files, repeats a cut-off validation
     finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
     worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice
-    checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
     recipe=dict(type='RecipeHook'),  # batch and schedule are those that the learning rate is for
     image_sizes=dict(type='ImageSizesHook'),  # a batch of unequal images: what to change
 )

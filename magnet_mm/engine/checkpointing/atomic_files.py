@@ -43,7 +43,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def advice(error: OSError) -> str:
-    """What to do about a file that could not be written, as the beginning of a sentence."""
+    """Say what to do about a file that could not be written; the beginning of a sentence."""
     if error.errno in _NO_ROOM:
         return 'Make room (one checkpoint more than are kept)'
     if error.errno in _FORBIDDEN:
