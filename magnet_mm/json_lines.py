@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import DataError
 from magnet_mm.text_safety import printable
 
@@ -29,18 +29,11 @@ def write_lines(path: str | os.PathLike[str], lines: Iterable[dict]) -> int:
     Returns:
         int: How many lines.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.{os.getpid()}.tmp')
     count = 0
-    try:
-        with unfinished.open('w', encoding='utf-8') as file:
-            for line in lines:
-                file.write(to_text(line))
-                count += 1
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished, unfinished.open('w', encoding='utf-8') as file:
+        for line in lines:
+            file.write(to_text(line))
+            count += 1
     return count
 
 
