@@ -17,7 +17,7 @@ def read_requirements(name: str) -> list[str]:
 
 
 class BuildWithConfigs(build_py):
-    """Puts the configs into a wheel, at ``magnet_mm/.mim/configs`` where MIM looks for them."""
+    """Puts configs and tools into a wheel, at ``magnet_mm/.mim`` where MIM looks for them."""
 
     def run(self) -> None:
         """Build, then copy; an editable install reads the checkout's own configs."""
@@ -25,7 +25,8 @@ class BuildWithConfigs(build_py):
         if not self.editable_mode:
             target = Path(self.build_lib) / 'magnet_mm' / '.mim'
             ignore = shutil.ignore_patterns('__pycache__')
-            shutil.copytree(ROOT / 'configs', target / 'configs', ignore=ignore, dirs_exist_ok=True)
+            for folder in ('configs', 'tools'):
+                shutil.copytree(ROOT / folder, target / folder, ignore=ignore, dirs_exist_ok=True)
             shutil.copy(ROOT / 'model-index.yml', target)
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Every shipped config: its model trains one step at toy size, its data and schedule build."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import get_external_models
 from mmseg.registry import DATASETS, METRICS, MODELS
 
 from magnet_mm.engine.run_setup.runtime import fit_to_machine
@@ -159,7 +161,6 @@ def test_the_recipe_of_the_supplement(name):
     ('name', 'allowed'),
     [
         ('lavt_r101', set()),
-        ('magnet_r101', set()),
         ('coupalign_r101', set()),
         ('magnet_darknet53', {'mean', 'std'}),
         ('coupalign_darknet53', {'mean', 'std'}),
@@ -177,10 +178,25 @@ def test_a_backbone_swap_changes_the_visual_entry_alone(name, allowed):
 
 
 @pytest.mark.parametrize('name', ['magnet_darknet53', 'coupalign_darknet53'])
-def test_the_darknet_configs_warn_of_their_weights(name):
+def test_truth_14_darknet_weights_have_seen_imagenet_alone(name, tmp_path):
     init_default_scope('mmseg')
+    visual = read(f'{name}_refcoco').model.backbone.visual
+    assert visual.init_cfg == dict(type='Pretrained', checkpoint='open-mmlab://darknet53')
+    assert 'darknet53' in get_external_models()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        MODELS.build(visual)
+    # the detector's weights have to be asked for
+    leaf = tmp_path / 'coco.py'
+    leaf.write_text(
+        f'_base_ = [{str(ROOT / f"{name}_refcoco.py")!r},'
+        f'{str(ROOT / "_base_/visual/darknet53-coco.py")!r}]\n'
+        'model = _base_.darknet53_coco\n'
+    )
+    visual = Config.fromfile(leaf).model.backbone.visual
+    assert visual.init_cfg.prefix == 'backbone.' and visual.depth == 53
     with pytest.warns(UserWarning, match='has seen the val and test images of RefCOCO'):
-        MODELS.build(read(f'{name}_refcoco').model.backbone.visual)
+        MODELS.build(visual)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.runner import Runner
-
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime, split_evaluation
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
@@ -56,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runtime.batch_sentences(cfg, args.batch_size)
     runtime.fit_to_machine(cfg, training=False)
     keep_freed_memory()
-    runner = Runner.from_cfg(cfg)
+    runner = runtime.build_runner(cfg)
     results = split_evaluation.evaluate_splits(runner, args.splits, args.out)
     split_evaluation.report(results, args.json)
     runtime.leave_process_group()

@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmengine.runner import Runner
-
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
@@ -40,5 +38,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runtime.resume_from(cfg, args.resume)
     runtime.fit_to_machine(cfg, training=True)
     keep_freed_memory()
-    Runner.from_cfg(cfg).train()
+    runtime.build_runner(cfg).train()
     runtime.leave_process_group()

@@ -3,21 +3,19 @@
 
 from benchmarks.agreement import measure_agreement
 from benchmarks.data import measure_data, measure_start_up
+from benchmarks.data_parallel import measure_ddp
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine, matmul_peak
 from benchmarks.memory import measure_memory
 from benchmarks.model import Workload, measure_forward, measure_train
 from benchmarks.operations import count_operations
 from benchmarks.parts import time_parts
-from benchmarks.scaling import CLUSTERS, estimate, measure_ddp
 from benchmarks.timing import interleave, summarise
 
 __all__ = [
-    'CLUSTERS',
     'Workload',
     'count_operations',
     'describe_machine',
-    'estimate',
     'interleave',
     'matmul_peak',
     'measure_agreement',

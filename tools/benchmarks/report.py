@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.scaling import CLUSTERS, estimate
 from magnet_mm.errors import ConfigError
 
 
@@ -189,28 +188,6 @@ def _shares_of_a_step(transforms: dict[str, float], images_per_second: float) ->
     return ' and '.join(f'{name} takes {share:.1f} %' for name, share in shares.items())
 
 
-def _scaling(results: dict[str, dict]) -> str | None:
-    rows = []
-    for result in _of(results, 'train'):
-        for cluster in CLUSTERS:
-            guess = estimate(
-                result['seconds']['median'], result['batch'], result['gradient_bytes'], cluster
-            )
-            rows.append(
-                [
-                    f'{_name(result)} on this device',
-                    cluster.name,
-                    f'{result["gradient_bytes"] / 1e9:.2f}',
-                    f'{1000 * guess["all_reduce_seconds"]:.1f}',
-                    f'{guess["step_seconds"]:.2f}',
-                    f'{guess["images_per_second"]:.2f}',
-                    f'{100 * guess["efficiency"]:.1f} %',
-                ]
-            )
-    header = ['step measured with', 'cluster', 'gradient GB', 'all-reduce ms', 'step s']
-    return table([*header, 'images/s', 'efficiency'], rows) if rows else None
-
-
 def _ddp(results: dict[str, dict]) -> str | None:
     lines = []
     for result in _of(results, 'ddp'):
@@ -246,6 +223,5 @@ SECTIONS: dict[str, Callable[[dict[str, dict]], str | None]] = dict(
     parts=_parts_table,
     eval=_evaluation,
     data=_data,
-    scaling=_scaling,
     ddp=_ddp,
 )

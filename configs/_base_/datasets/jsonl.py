@@ -8,7 +8,7 @@ Environment: JSONL_ROOT moves the data, BERT_PATH names a local copy of bert-bas
 
 _base_ = './refcoco.py'
 
-data_root = '{{$JSONL_ROOT:data/own}}'
+data_root = r"""{{$JSONL_ROOT:data/own}}"""
 test_splits = ['val', 'val_shuffled', 'val_blank']  # the last two are controls
 
 own_data = dict(

@@ -3,7 +3,7 @@
 
 _base_ = './mixed.py'
 
-data_root = '{{$REFER_ROOT:data/coco}}'
+data_root = r"""{{$REFER_ROOT:data/coco}}"""
 coco_layout = dict(data_root=data_root, data_prefix=dict(img_path='train2014'))  # [docs/data.md]
 
 train_dataloader = dict(

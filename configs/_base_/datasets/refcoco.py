@@ -6,7 +6,7 @@ Environment: REFER_ROOT moves the data, BERT_PATH names a local copy of bert-bas
 """
 
 dataset_type = 'ReferringDataset'
-data_root = '{{$REFER_ROOT:data/refer}}'
+data_root = r"""{{$REFER_ROOT:data/refer}}"""
 test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [docs/data.md]
 
 # Identical for training and testing: no augmentation [P MagNet supp.; C LAVT]. No flips: they break
@@ -20,7 +20,7 @@ train_pipeline = [
     # 20 tokens of bert-base-uncased [C LAVT, MagNet]
     dict(
         type='TokenizeExpression',
-        tokenizer='{{$BERT_PATH:bert-base-uncased}}',
+        tokenizer=r"""{{$BERT_PATH:bert-base-uncased}}""",
         max_tokens=20,
     ),
     dict(type='PackReferringInputs'),

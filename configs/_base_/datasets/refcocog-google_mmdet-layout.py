@@ -6,7 +6,7 @@ Files: `data/coco/{train2014,refcocog}`. Else as `refcocog-google.py`.
 
 _base_ = './refcocog-google.py'
 
-data_root = '{{$REFER_ROOT:data/coco}}'
+data_root = r"""{{$REFER_ROOT:data/coco}}"""
 coco_layout = dict(data_root=data_root, data_prefix=dict(img_path='train2014'))  # [docs/data.md]
 
 train_dataloader = dict(dataset=coco_layout)

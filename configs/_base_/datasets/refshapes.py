@@ -6,7 +6,7 @@ Environment: REFSHAPES_ROOT moves the data.
 """
 
 dataset_type = 'ReferringDataset'
-data_root = '{{$REFSHAPES_ROOT:data/refshapes}}'
+data_root = r"""{{$REFSHAPES_ROOT:data/refshapes}}"""
 test_splits = ['val', 'testA', 'testB', 'val_shuffled', 'val_blank']  # the last two are controls
 
 # As for RefCOCO (refcoco.py), at a size that two CPU cores can train.

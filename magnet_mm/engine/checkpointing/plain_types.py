@@ -93,8 +93,14 @@ def restore_history_buffers(log_scalars: Mapping[str, Any]) -> dict[str, Any]:
                 count_history=_history_array(value['count_history']),
                 max_length=value['max_length'],
             )
+            value.restored = len(value.data[0])
         restored[name] = value
     return restored
+
+
+def is_restored(history: HistoryBuffer) -> bool:
+    """Say whether a history holds what a checkpoint brought along, and nothing since."""
+    return getattr(history, 'restored', None) == len(history.data[0])
 
 
 def _plain_array(array: np.ndarray, path: str) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.runner import LogProcessor
 from mmseg.registry import LOG_PROCESSORS
 
+from magnet_mm.engine.checkpointing.plain_types import is_restored
+
 
 @LOG_PROCESSORS.register_module()
 class MemoryLogProcessor(LogProcessor):
@@ -18,7 +20,20 @@ class MemoryLogProcessor(LogProcessor):
     On CUDA it is mmengine's own number: the most that tensors have held on the device. Elsewhere it
     is the peak resident size of this process (without its data-loading workers), as the kernel
     counts it. The remaining time (``eta``) is mmengine's.
+
+    A value that a resumed checkpoint brought along is logged only after this run has measured it
+    itself: scores that the run does not compute (of kinds that its data do not have) stay out.
     """
+
+    def _collect_scalars(self, custom_cfg: list, runner: Any, mode: str, *args: Any) -> dict:
+        scalars = runner.message_hub.log_scalars
+        stale = {name: history for name, history in scalars.items() if is_restored(history)}
+        for name in stale:
+            scalars.pop(name)
+        try:
+            return super()._collect_scalars(custom_cfg, runner, mode, *args)
+        finally:
+            scalars.update(stale)
 
     def get_log_after_iter(self, runner: Any, batch_idx: int, mode: str) -> tuple[dict, str]:
         """Tags and line of the log; ``memory`` is added where mmengine has none."""

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from magnet_mm.engine.hooks.compile_hook import refuse_with_checkpointing
 from magnet_mm.errors import ConfigError
 
 SHIPPED_PARTS = (
@@ -57,6 +58,10 @@ class ActivationCheckpointHook(Hook):
     def __init__(self, modules: Sequence[str] | None = None) -> None:
         """See the class."""
         self.modules = modules
+
+    def before_run(self, runner: Any) -> None:
+        """Refuse to run beside ``torch.compile``."""
+        refuse_with_checkpointing(runner)
 
     def before_train(self, runner: Any) -> None:
         """Wrap the modules' ``forward``; parameters and their names stay as they are."""

@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmseg.registry import HOOKS
 
+from magnet_mm.errors import ConfigError
+
 
 @HOOKS.register_module()
 class CompileHook(Hook):
@@ -28,7 +30,30 @@ class CompileHook(Hook):
         self.options = options or {}
 
     def before_run(self, runner: Any) -> None:
-        """Replace the model's ``extract_feat``."""
+        """Replace the model's ``extract_feat``.
+
+        Raises:
+            ConfigError: Beside activation checkpointing, which torch cannot compile in this form.
+        """
+        refuse_with_checkpointing(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.extract_feat = torch.compile(model.extract_feat, **self.options)
         print_log('The encoder is compiled: the first steps take long.')
+
+
+def refuse_with_checkpointing(runner: Any) -> None:
+    """Raise ConfigError where a run both compiles and recomputes activations."""
+    hooks = {type(hook).__name__ for hook in runner.hooks}
+    compiling = 'CompileHook' if 'CompileHook' in hooks else 'compile'
+    recomputing = (
+        'ActivationCheckpointHook'
+        if 'ActivationCheckpointHook' in hooks
+        else 'activation_checkpointing'
+    )
+    compiles = compiling in hooks or bool(runner.cfg.get('compile'))
+    recomputes = recomputing in hooks or bool(runner.cfg.get('activation_checkpointing'))
+    if compiles and recomputes:
+        raise ConfigError(
+            f'{compiling} and {recomputing} do not work together: torch.compile cannot trace the '
+            'second forward pass. Leave out one: the first saves time, the second memory.'
+        )

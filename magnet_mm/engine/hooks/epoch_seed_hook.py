@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
 from mmseg.registry import HOOKS
 
 from magnet_mm.datasets.samplers import EpochSampler, drawing_datasets
@@ -29,6 +30,10 @@ class EpochSeedHook(Hook):
     The generators are seeded twice in an epoch: before the data loader starts (its workers are
     seeded from the generator) and before the first iteration, because a loader with persistent
     workers draws a number only when it starts them, in the first epoch of a run.
+
+    An iteration-based training (``IterBasedTrainLoop``) has no epochs to begin anew: there every
+    iteration is seeded from (seed, iteration, rank). What its workers draw from their own
+    generators is not repeated after a resume; the shipped pipelines draw nothing there.
 
     The hook is the last one called at each of these points (``LOWEST``). It also checks that a
     dataset that draws sentences is read through an ``EpochSampler``; with any other sampler every
@@ -60,7 +65,9 @@ class EpochSeedHook(Hook):
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Seed again before the first iteration of an epoch, whatever the data loader drew."""
-        if batch_idx == 0:
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            seed_generators(runner.seed, runner.iter)
+        elif batch_idx == 0:
             seed_generators(runner.seed, runner.epoch)
 
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import os.path as osp
+import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +14,15 @@ import torch
 import torch.distributed as torch_distributed
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.registry import RUNNERS
+from mmengine.runner import FlexibleRunner, Runner
 
+from magnet_mm.config_types import type_name
 from magnet_mm.engine.run_setup.test_time_augmentation import multi_scale_pipeline
 from magnet_mm.errors import CheckpointError, ConfigError
 
-_SYNCHRONISED_NORMS = ('SyncBN', 'MMSyncBN')
+_SYNCHRONISED_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm', 'NaiveSyncBatchNorm')
+_VARIABLES = ('BERT_PATH', 'JSONL_ROOT', 'REFER_ROOT', 'REFSHAPES_ROOT')
 
 
 def load_config(
@@ -37,7 +44,7 @@ def load_config(
     """
     if not osp.isfile(path):
         raise ConfigError(f'There is no config file {path}. The shipped ones are in configs/.')
-    cfg = Config.fromfile(path)
+    cfg = read_config_file(path)
     cfg.launcher = launcher
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
@@ -46,6 +53,59 @@ def load_config(
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(path))[0])
     return cfg
+
+
+def read_config_file(path: str) -> Config:
+    """Read a config file; where an environment variable in it breaks its syntax, say which.
+
+    Raises:
+        ConfigError: If a variable's value cannot stand where the config has it.
+    """
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, re.error) as error:
+        with open(path, encoding='utf-8') as file:
+            named = {*_VARIABLES, *re.findall(r'\{\{\W*\$(\w+)', file.read())}
+        breaking = [
+            f'{name}={value}'
+            for name, value in sorted(os.environ.items())
+            if name in named and set(value) & set('\'"\\\n')
+        ]
+        if not breaking:
+            raise
+        raise ConfigError(
+            f'{path} cannot be read with {", ".join(breaking)}: the value is put into the text of '
+            'the config, which its quotes or backslashes break. Choose another path, for instance '
+            'a symbolic link without them.'
+        ) from error
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that the config asks for (``runner_type``; mmengine's ``Runner``).
+
+    Raises:
+        ConfigError: If there is no such runner, or a ``strategy`` that it would ignore.
+    """
+    kind = cfg.get('runner_type', 'Runner')
+    runner = kind if isinstance(kind, type) else RUNNERS.get(kind)
+    if runner is None:
+        raise ConfigError(
+            f'runner_type={kind!r}: there is no such runner. mmengine has Runner and '
+            'FlexibleRunner; one of your own is registered by custom_imports.'
+        )
+    if cfg.get('strategy') is not None and not issubclass(runner, FlexibleRunner):
+        raise ConfigError(
+            f'The config has a strategy, which {runner.__name__} ignores. Set runner_type='
+            "'FlexibleRunner', or leave out the strategy."
+        )
+    if issubclass(runner, FlexibleRunner):
+        warnings.warn(
+            f'FlexibleRunner (strategy {type_name(cfg.get("strategy") or {}, "default")}): FSDP, '
+            'DeepSpeed and the like have not been tested with this package. Check that a resumed '
+            'run goes on as it should before you rely on it.',
+            stacklevel=2,
+        )
+    return runner.from_cfg(cfg)
 
 
 def enable_mixed_precision(cfg: Config) -> None:
@@ -58,19 +118,27 @@ def enable_mixed_precision(cfg: Config) -> None:
         ConfigError: If the config uses another wrapper than ``OptimWrapper``.
     """
     wrapper = cfg.optim_wrapper
-    if wrapper.get('type', 'OptimWrapper') == 'AmpOptimWrapper':
+    if type_name(wrapper, 'OptimWrapper') == 'AmpOptimWrapper':
         return
-    if wrapper.get('type', 'OptimWrapper') != 'OptimWrapper':
+    if type_name(wrapper, 'OptimWrapper') != 'OptimWrapper':
         raise ConfigError(
             f"--amp replaces optim_wrapper.type='OptimWrapper', but the config has "
-            f'{wrapper.type!r}. Set its mixed precision in the config instead.'
+            f'{type_name(wrapper)!r}. Set its mixed precision in the config instead.'
         )
     wrapper.type = 'AmpOptimWrapper'
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+    if torch.cuda.is_available() and not has_bfloat16():
         wrapper.dtype = 'float16'
         wrapper.loss_scale = 'dynamic'
     else:
         wrapper.dtype = 'bfloat16'
+
+
+def has_bfloat16() -> bool:
+    """Say whether the GPU computes in bfloat16; torch counts V100 and T4, which emulate it."""
+    try:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    except TypeError:  # torch below 2.5 does not count emulation
+        return torch.cuda.is_bf16_supported()
 
 
 def resume_from(cfg: Config, checkpoint: str | None) -> None:
@@ -163,10 +231,11 @@ def batch_sentences(cfg: Config, batch_size: int) -> None:
 
 
 def fit_to_machine(cfg: Config, training: bool) -> None:
-    """Change what a machine without accelerator cannot run, in place; on others change nothing.
+    """Change what a machine cannot run, in place.
 
-    Synchronised batch norm becomes batch norm, and a distributed run is started on gloo with
-    ``DistributedDataParallel`` on the CPU.
+    A dataloader without workers (``num_workers=0``) loses the options that only workers have. On a
+    machine with an accelerator nothing else is changed. On others, synchronised batch norm becomes
+    batch norm, and a distributed run is started on gloo with ``DistributedDataParallel``.
 
     Args:
         cfg: The complete config.
@@ -175,15 +244,17 @@ def fit_to_machine(cfg: Config, training: bool) -> None:
     Raises:
         ConfigError: If mixed precision, or a launcher other than torchrun, is asked for on CPU.
     """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        _fit_workers(cfg.get(name), name)
     if get_device() != 'cpu':
         return
-    if training and cfg.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+    if training and type_name(cfg.get('optim_wrapper') or {}) == 'AmpOptimWrapper':
         raise ConfigError(
             'Mixed precision (AmpOptimWrapper) needs an accelerator and this machine has none. '
             'Leave out --amp, or set --cfg-options optim_wrapper.type=OptimWrapper.'
         )
     for part in _dicts_in(cfg.model):
-        if part.get('type') in _SYNCHRONISED_NORMS:
+        if type_name(part) in _SYNCHRONISED_NORMS:
             part['type'] = 'BN'
     if cfg.get('launcher', 'none') != 'none':
         _distribute_on_cpu(cfg)
@@ -211,6 +282,18 @@ def _distribute_on_cpu(cfg: Config) -> None:
     wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
     wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
+
+
+def _fit_workers(dataloader: Any, name: str) -> None:
+    if not isinstance(dataloader, dict) or dataloader.get('num_workers') != 0:
+        return
+    dataloader['persistent_workers'] = False
+    dataloader.pop('prefetch_factor', None)
+    if dataloader.get('timeout'):
+        raise ConfigError(
+            f'{name} has num_workers=0 and timeout={dataloader["timeout"]}; only workers can time '
+            'out. Leave one of them out.'
+        )
 
 
 def _dicts_in(value: Any) -> Iterator[dict]:

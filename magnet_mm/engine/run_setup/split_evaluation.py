@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from magnet_mm.atomic_files import write_atomically
+from magnet_mm.config_types import type_name
 from magnet_mm.errors import ConfigError
 
 
@@ -40,7 +41,7 @@ def build_split_datasets(dataset: dict, splits: Sequence[str] | None = None) -> 
     if 'split' not in dataset:
         raise ConfigError(
             'tools/test.py --splits needs a test dataset with a split; test_dataloader.dataset is '
-            f'a {dataset.get("type")} without one.'
+            f'a {type_name(dataset)} without one.'
         )
     plain = {key: value for key, value in dataset.items() if key != 'expressions'}
     return {split: DATASETS.build({**plain, 'split': split}) for split in splits}

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from magnet_mm.config_types import type_name
 from magnet_mm.errors import ConfigError
 
 GRID = 16
@@ -37,7 +38,7 @@ def multi_scale_pipeline(pipeline: Sequence[dict], scales: Sequence[float]) -> l
             f'tta_scales={tuple(scales)}: use positive factors, with 1 (the size that is scored) '
             'among them, for example (1, 0.8, 1.2).'
         )
-    resizes = [i for i, step in enumerate(pipeline) if step['type'] in ('Resize', 'mmcv.Resize')]
+    resizes = [i for i, step in enumerate(pipeline) if type_name(step) == 'Resize']
     if len(resizes) != 1 or pipeline[resizes[0]].get('scale') is None:
         raise ConfigError(
             f'The test pipeline has {len(resizes)} Resize steps; --tta needs one with a fixed '

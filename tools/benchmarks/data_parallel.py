@@ -1,9 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Data-parallel training: an estimate from one device's step, and a check with real processes."""
+"""Data-parallel training with real processes, beside what the formula expects of them."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as distributed
@@ -15,61 +13,10 @@ from benchmarks.timing import interleave, summarise
 from magnet_mm.errors import ConfigError
 
 
-@dataclass
-class Cluster:
-    """What is assumed of a cluster; nothing here is measured.
-
-    Attributes:
-        name: for the table.
-        devices: number of GPUs.
-        bandwidth: bytes per second that a ring all-reduce moves through the slowest link.
-    """
-
-    name: str
-    devices: int
-    bandwidth: float
-
-
-# NVLink at 200 GB/s, and 25 GB/s per node (200 Gbit/s InfiniBand) where the ring leaves the node.
-CLUSTERS = (
-    Cluster('8 GPUs, one node', 8, 200e9),
-    Cluster('32 GPUs, four nodes', 32, 25e9),
-)
-
-
-def all_reduce_seconds(gradient_bytes: float, devices: int, bandwidth: float) -> float:
-    """Ring all-reduce: every device sends ``2 (n - 1) / n`` of the gradient."""
-    return 2 * (devices - 1) / devices * gradient_bytes / bandwidth
-
-
-def estimate(step_seconds: float, batch: int, gradient_bytes: float, cluster: Cluster) -> dict:
-    """Measure a data-parallel step, no communication hidden behind the backward pass.
-
-    Args:
-        step_seconds: one device's step.
-        batch: images per device.
-        gradient_bytes: of all trained parameters.
-        cluster: devices and bandwidth.
-
-    Returns:
-        ``step_seconds``, ``all_reduce_seconds``, ``images_per_second`` of all devices,
-        ``efficiency`` (share of ``devices`` times one device).
-    """
-    communication = all_reduce_seconds(gradient_bytes, cluster.devices, cluster.bandwidth)
-    step = step_seconds + communication
-    return dict(
-        cluster=cluster.name,
-        step_seconds=step,
-        all_reduce_seconds=communication,
-        images_per_second=cluster.devices * batch / step,
-        efficiency=step_seconds / step,
-    )
-
-
 def measure_ddp(workload: Workload) -> dict:
     """Measure ``DistributedDataParallel`` beside steps without communication; under torchrun.
 
-    Every process runs ``workload.batch`` images. The estimate is the step without communication
+    Every process runs ``workload.batch`` images. What is expected is the step without communication
     plus the measured all-reduce of a tensor of the gradient's size.
 
     Returns:

@@ -1,5 +1,0 @@
-# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-# MagNet, ResNet-101 + BERT-base, RefCOCO (unc); everything else as with Swin-B.
-_base_ = ['./magnet_swinb_refcoco.py', './_base_/visual/resnet101.py']
-
-model = _base_.resnet101
