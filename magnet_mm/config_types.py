@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.registry import Registry
+
 
 def type_name(config: Any, default: str = '') -> str:
     """Name of the class that a config's ``type`` stands for, without a scope.
@@ -17,3 +19,9 @@ def type_name(config: Any, default: str = '') -> str:
     if isinstance(kind, str):
         return kind.rpartition('.')[2]
     return getattr(kind, '__name__', str(kind))
+
+
+def component_class(registry: Registry, config: dict) -> Any:
+    """Class (or function) that a config's ``type`` stands for; None where there is none."""
+    kind = config['type']
+    return registry.get(kind) if isinstance(kind, str) else kind

@@ -1,9 +1,9 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """mmseg's ways to segment a picture have no place for a sentence; here they say so.
 
-``MMSegInferencer`` and ``inference_model`` read the test pipeline of a config. With one of ours they
-fail deep inside, with words that help nobody, and before anything of this package is called. mmseg
-has no hook there, so the two functions are wrapped when the package is imported; for configs
+``MMSegInferencer`` and ``inference_model`` read the test pipeline of a config. With one of ours
+they fail deep inside, with words that help nobody, and before anything of this package is called.
+mmseg has no hook there, so the two functions are wrapped when the package is imported; for configs
 without sentences they do what they did.
 """
 

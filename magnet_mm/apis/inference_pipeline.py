@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 
+from magnet_mm.config_types import type_name
 from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
 from magnet_mm.errors import ConfigError
 
@@ -29,8 +30,8 @@ class InferencePipeline:
     """
 
     def __init__(self, cfg: ConfigDict) -> None:
-        steps = [step for step in _test_pipeline(cfg) if not step['type'].startswith('Load')]
-        types = [step['type'] for step in steps]
+        steps = [step for step in _test_pipeline(cfg) if not type_name(step).startswith('Load')]
+        types = [type_name(step) for step in steps]
         if 'TokenizeExpression' not in types:
             raise ConfigError(
                 f'The test pipeline ({", ".join(types)}) has no TokenizeExpression, so the model '

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from magnet_mm.config_types import type_name
 from magnet_mm.errors import ConfigError
 from magnet_mm.version import __version__
 
@@ -67,7 +68,7 @@ class ExportMetadata:
             ConfigError: when the test pipeline has no ``Resize`` to a fixed size or no
                 ``TokenizeExpression``, or pads the resized image.
         """
-        steps = {step['type']: step for step in _test_pipeline(config)}
+        steps = {type_name(step): step for step in _test_pipeline(config)}
         absent = [name for name in ('Resize', 'TokenizeExpression') if name not in steps]
         if absent:
             raise ConfigError(

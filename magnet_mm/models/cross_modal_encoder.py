@@ -23,6 +23,7 @@ from mmengine.model import BaseModule, ModuleList
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from magnet_mm.config_types import component_class
 from magnet_mm.errors import ConfigError
 from magnet_mm.structures import CrossModalFeatures, FusionOutput, TextFeatures
 
@@ -102,7 +103,7 @@ class CrossModalEncoder(BaseModule):
         )
 
     def _build_fusion(self, config: dict, index: int) -> nn.Module:
-        wanted = getattr(MODELS.get(config['type']), 'derived_arguments', ())
+        wanted = getattr(component_class(MODELS, config), 'derived_arguments', ())
         if 'sentence_channels' in wanted and self.sentence_channels is None:
             raise ConfigError(
                 f'{config["type"]} reads a sentence vector, which {type(self.text).__name__} does '

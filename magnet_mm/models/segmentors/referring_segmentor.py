@@ -11,6 +11,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from magnet_mm.config_types import component_class
 from magnet_mm.errors import ConfigError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import without_padding
@@ -90,7 +91,7 @@ class ReferringSegmentor(EncoderDecoder):
             vocabulary_size=self.backbone.vocabulary_size,
             pixel_channels=getattr(getattr(self, 'decode_head', None), 'pixel_channels', None),
         )
-        wanted = getattr(MODELS.get(head['type']), 'derived_arguments', ())
+        wanted = getattr(component_class(MODELS, head), 'derived_arguments', ())
         for name in wanted:
             if known[name] is None:
                 raise ConfigError(
