@@ -43,15 +43,16 @@ class CompileHook(Hook):
 
 def refuse_with_checkpointing(runner: Any) -> None:
     """Raise ConfigError where a run both compiles and recomputes activations."""
-    hooks = {type(hook).__name__ for hook in runner.hooks}
+    hooks = {type(hook).__name__ for hook in getattr(runner, 'hooks', ())}
+    config = getattr(runner, 'cfg', {})  # a runner that was built by hand may have neither
     compiling = 'CompileHook' if 'CompileHook' in hooks else 'compile'
     recomputing = (
         'ActivationCheckpointHook'
         if 'ActivationCheckpointHook' in hooks
         else 'activation_checkpointing'
     )
-    compiles = compiling in hooks or bool(runner.cfg.get('compile'))
-    recomputes = recomputing in hooks or bool(runner.cfg.get('activation_checkpointing'))
+    compiles = compiling in hooks or bool(config.get('compile'))
+    recomputes = recomputing in hooks or bool(config.get('activation_checkpointing'))
     if compiles and recomputes:
         raise ConfigError(
             f'{compiling} and {recomputing} do not work together: torch.compile cannot trace the '
