@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """A run writes and removes in its own folder alone, and alone writes there."""
 
+import dataclasses
 import errno
 import multiprocessing
 import os
@@ -14,15 +15,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmseg.registry import METRICS
 
 from magnet_mm import atomic_files
 from magnet_mm.atomic_files import remove_abandoned, replacing, unfinished_files
+from magnet_mm.deployment import FORMATS, export_checkpoint
 from magnet_mm.engine.checkpointing.atomic_files import AtomicLocalBackend
 from magnet_mm.engine.checkpointing.folder_lock import lock_folder, unlock_folder
 from magnet_mm.engine.checkpointing.resume_point import find_resume_point
 from magnet_mm.errors import CheckpointError, ConfigError
 from magnet_mm.interruption import EndsWithParent
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -345,3 +350,21 @@ def test_truth_25_an_interrupted_writer_leaves_nothing(tmp_path):
     process.terminate()
     assert process.wait(10) == 143
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_truth_25_an_interrupted_export_leaves_nothing(tmp_path, random_weights, error):
+    def write(network, inputs, path, metadata):
+        path.write_bytes(b'half')
+        raise error
+
+    old = tmp_path / 'model.onnx'
+    old.write_bytes(b'an older export')
+    config = Config.fromfile(ROOT / 'configs/magnet_tiny_refshapes.py')
+    half = dataclasses.replace(FORMATS['onnx'], write=write)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FORMATS, 'onnx', half)
+        with pytest.raises(error):
+            export_checkpoint(config, 'a.py', random_weights, old)
+    assert old.read_bytes() == b'an older export'
+    assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
