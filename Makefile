@@ -1,7 +1,7 @@
 # The commands of the README and of CI. Each sets up its own environment into $(VENV) first.
 #   make demo            data, training, evaluation and pictures (training takes most of the time)
 #   make test            the whole suite           (make test STACK=onedl: on the maintained forks)
-#   make test-faults     long runs and injected faults that take minutes
+#   make test-faults     what takes minutes: long runs, injected faults, whole data sets, large exports
 #   make lint
 #   make docs            docs/_build/html
 #   make ablation        the tables of docs/ablations (SEEDS="0 1 2"; MINUTES=60 stops early, the next call goes on)

@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import magnet_mm  # noqa: F401  isort: skip  (before mmseg, for mmcv-lite)
 
+import contextlib
+import multiprocessing
+import os
+import runpy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -177,3 +182,41 @@ def random_weights(tmp_path_factory) -> Path:
         if all(0.01 < share < 0.99 for share in shares) and (first.mask != second.mask).any():
             return path
     raise AssertionError('no seed of 30 gives the random model masks of use')
+
+
+@pytest.fixture(scope='session')
+def run_tool(tmp_path_factory) -> Callable[..., str]:
+    """Call it with a tool, its arguments, ``cwd`` and environment variables for what it prints.
+
+    The tool runs in a fork of this process, which has imported torch and the rest already.
+    """
+    folder = tmp_path_factory.mktemp('tools')
+
+    def run(tool: Path, *arguments: object, cwd: Path = folder, **environment: str) -> str:
+        output = folder / 'output'
+        child = multiprocessing.get_context('fork').Process(
+            target=_as_main, args=(tool, [str(one) for one in arguments], cwd, environment, output)
+        )
+        child.start()
+        child.join(600)
+        child.kill()
+        printed = output.read_text(encoding='utf-8')
+        assert child.exitcode == 0, printed[-5000:]
+        return printed
+
+    return run
+
+
+def _as_main(
+    tool: Path, arguments: list[str], cwd: Path, environment: dict[str, str], output: Path
+) -> None:
+    os.chdir(cwd)
+    os.environ.update(environment)
+    sys.argv = [str(tool), *arguments]
+    sys.path.insert(0, str(tool.parent))
+    with (
+        output.open('w', encoding='utf-8', buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        runpy.run_path(str(tool), run_name='__main__')

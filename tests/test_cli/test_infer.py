@@ -2,8 +2,6 @@
 """``magnet-mm infer`` and ``tools/infer.py``."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -80,19 +78,13 @@ def test_errors_are_sentences(arguments, message, model, tmp_path, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_the_tool_on_a_photograph(model, tmp_path):
+def test_the_tool_on_a_photograph(model, tmp_path, run_tool):
     """The command of docs/inference.md, on the photograph that ships with matplotlib."""
     photograph = cbook.get_sample_data('grace_hopper.jpg', asfileobj=False)
-    done = subprocess.run(
-        [sys.executable, ROOT / 'tools/infer.py', photograph, 'the hat', 'the flag behind her']
-        + [*model, '--out-dir', tmp_path / 'out'],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        timeout=300,
+    tool = ROOT / 'tools/infer.py'
+    run_tool(
+        tool, photograph, 'the hat', 'the flag behind her', *model, '--out-dir', 'out', cwd=tmp_path
     )
-    assert done.returncode == 0, done.stderr[-3000:]
     lines = read(tmp_path / 'out')
     assert [line['expression'] for line in lines] == ['the hat', 'the flag behind her']
     with Image.open(photograph) as image:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SENTENCES = ['the red circle', 'left square', 'the small green thing', 'yellow', 'a cross above']
 
 
+@pytest.mark.faults
 def test_200_concurrent_requests(server, inferencer):
     before = server.files()
     pictures = [noise_picture(seed) for seed in range(8)]

@@ -21,6 +21,17 @@ def method(request) -> str:
     return request.param
 
 
+# Writing ONNX takes a minute and more for each of the others.
+@pytest.fixture(
+    params=[
+        one if one == 'lavt' else pytest.param(one, marks=pytest.mark.faults) for one in METHODS
+    ]
+)
+def onnx_method(request) -> str:
+    """Like ``method``; all but LAVT in ``make test-faults``."""
+    return request.param
+
+
 @pytest.fixture
 def small_config() -> Callable[..., Config]:
     """Call it with a method for its small config, at 64x64 pixels, on a ResNet or a Swin.

@@ -27,10 +27,11 @@ def export_and_compare(config, checkpoint, format):
 
 
 @pytest.mark.slow
-def test_onnx(method, small_config, save_checkpoint):
+def test_onnx(onnx_method, small_config, save_checkpoint):
     import onnx
 
-    config = small_config(method, swin=method == 'lavt')  # one of them with shifted windows
+    # one of them with shifted windows
+    config = small_config(onnx_method, swin=onnx_method == 'lavt')
     files = export_and_compare(config, save_checkpoint(config), 'onnx')
     onnx.checker.check_model(str(files.model))
     graph = onnx.load(str(files.model))

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from transformers import AutoTokenizer, BertTokenizerFast
 
-import magnet_mm.refshapes
+from magnet_mm.datasets.transforms.tokenizing import SHIPPED_VOCABULARIES
 from magnet_mm.refshapes.semantics import PLACES, RELATIONS, Description, Expression
 from magnet_mm.refshapes.wording import say, vocabulary
 
-VOCABULARY = Path(magnet_mm.refshapes.__file__).parents[1] / 'vocabularies' / 'refshapes'
+VOCABULARY = SHIPPED_VOCABULARIES / 'refshapes'
 SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
 RED_CIRCLE = Description('large', 'red', 'circle')

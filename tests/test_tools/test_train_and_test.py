@@ -92,14 +92,17 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def train(run, config, tmp_path_factory):
-    """Return a function (name, epochs, *arguments) -> work directory of a training."""
+def train(run, run_tool, config, environment, tmp_path_factory):
+    """Return a function (name, epochs, *arguments, fork=True) -> work directory of a training."""
     root = tmp_path_factory.mktemp('work_dirs')
 
-    def run_training(name, epochs, *arguments):
+    def run_training(name, epochs, *arguments, fork=True):
         options = ['--cfg-options', f'train_cfg.max_epochs={epochs}', *TRAIN_OPTIONS]
-        command = [sys.executable, TOOLS / 'train.py', config, '--work-dir', root / name]
-        run(*command, *arguments, *options)
+        command = [TOOLS / 'train.py', config, '--work-dir', root / name, *arguments, *options]
+        if fork:
+            run_tool(*command, **environment)
+        else:
+            run(sys.executable, *command)
         return root / name
 
     return run_training
@@ -108,17 +111,18 @@ def train(run, config, tmp_path_factory):
 @pytest.fixture(scope='module')
 def straight(train):
     """Work directory of two epochs without interruption."""
-    return train('straight', 2)
+    return train('straight', 2, fork=False)
 
 
 @pytest.fixture(scope='module')
-def scores(run, config, straight, tmp_path_factory):
+def scores(run_tool, config, environment, straight, tmp_path_factory):
     """Scores of one process, and what it printed."""
     out = tmp_path_factory.mktemp('scores')
-    printed = run(
-        *(sys.executable, TOOLS / 'test.py', config, straight / 'epoch_2.pth'),
+    printed = run_tool(
+        *(TOOLS / 'test.py', config, straight / 'epoch_2.pth'),
         *('--splits', 'val', 'testA', 'val_blank', '--json', out / 'scores.json'),
         *('--out', out / 'items', '--work-dir', out, '--cfg-options', *TEST_OPTIONS),
+        **environment,
     )
     return json.loads((out / 'scores.json').read_text()), printed, out
 

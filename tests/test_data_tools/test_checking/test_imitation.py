@@ -75,7 +75,7 @@ def test_arguments(tmp_path, small):
         write_imitation(tmp_path / 'new', share=0)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_the_whole_of_refcoco(tmp_path, capsys):
     """142,210 expressions; the time is printed, and written down in docs/data.md."""
     root = tmp_path / 'refer'

@@ -1,12 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """WordPiece ids, truncation, padding, and where vocabularies are found."""
 
-import os
 import pickle
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,30 +81,25 @@ def test_directory_without_vocabulary(tmp_path):
         TokenizeExpression(str(tmp_path)).prepare()
 
 
-def _load_bert_by_hub_name(cache: Path) -> str:
-    """In a process of its own: the hub's switches are read at import."""
-    code = (
-        'from magnet_mm.datasets.transforms.tokenizing import load_tokenizer\n'
-        "try:\n    print(load_tokenizer('bert-base-uncased')('Red squares')['input_ids'])\n"
-        'except ValueError as error:\n    print(type(error).__name__, error)\n'
-    )
-    environment = dict(os.environ, HF_HUB_OFFLINE='1', HF_HOME=str(cache))
-    environment['PYTHONPATH'] = os.pathsep.join(sys.path)
-    done = subprocess.run(
-        [sys.executable, '-c', code], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty cache of the hub, which cannot be reached."""
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path / 'hub'))
+    load_tokenizer.cache_clear()
+    yield tmp_path / 'hub'
+    load_tokenizer.cache_clear()
 
 
-def test_hub_name_without_network(tmp_path):
-    message = _load_bert_by_hub_name(tmp_path)
-    assert 'ConfigError The tokenizer "bert-base-uncased" cannot be loaded' in message
-    assert 'BERT_PATH to a local directory' in message and 'network' in message
+def test_hub_name_without_network(hub_cache):
+    with pytest.raises(ConfigError, match='"bert-base-uncased" cannot be loaded') as caught:
+        load_tokenizer('bert-base-uncased')
+    assert 'BERT_PATH to a local directory' in str(caught.value) and 'network' in str(caught.value)
 
 
-def test_hub_name_from_the_local_cache(tmp_path, vocabulary):
-    repository = tmp_path / 'hub' / 'models--bert-base-uncased'
+def test_hub_name_from_the_local_cache(hub_cache, vocabulary):
+    repository = hub_cache / 'models--bert-base-uncased'
     (repository / 'refs').mkdir(parents=True)
     (repository / 'refs' / 'main').write_text('0' * 40)
     shutil.copytree(vocabulary, repository / 'snapshots' / ('0' * 40))
-    assert _load_bert_by_hub_name(tmp_path).splitlines()[-1] == '[2, 5, 6, 7, 3]'
+    assert load_tokenizer('bert-base-uncased')('Red squares')['input_ids'] == [2, 5, 6, 7, 3]

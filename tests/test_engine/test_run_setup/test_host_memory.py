@@ -12,8 +12,11 @@ from magnet_mm.engine.run_setup import host_memory
 
 # Pages the system hands out while a tensor of 64 MB is made and freed ten times.
 _COUNT = """
-import resource, torch
-from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+import importlib.util, resource, torch
+spec = importlib.util.spec_from_file_location('host_memory', {file!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+keep_freed_memory = module.keep_freed_memory
 kept = {call}
 for _ in range(3):
     torch.zeros(2**24)
@@ -28,7 +31,7 @@ def pages(call: str, **variables: str) -> tuple[str, int]:
     """What ``call`` returned in a new process, and the pages handed out after it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith('MALLOC_')} | variables
     printed = subprocess.run(
-        [sys.executable, '-c', _COUNT.format(call=call)],
+        [sys.executable, '-c', _COUNT.format(call=call, file=host_memory.__file__)],
         env=environment,
         check=True,
         capture_output=True,
