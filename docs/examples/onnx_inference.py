@@ -25,8 +25,6 @@ class OnnxReferringSegmentor:
             str(model), providers=onnxruntime.get_available_providers()
         )
         self.tokenizer = Tokenizer.from_file(str(model.parent / self.about['tokenizer_file']))
-        self.tokenizer.enable_truncation(self.about['max_tokens'])
-        self.tokenizer.enable_padding(length=self.about['max_tokens'])
 
     def __call__(self, image: Image.Image, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Masks, bool ``[N, H, W]`` at the image's size, and scores ``[N]`` in 0..1."""

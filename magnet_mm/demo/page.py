@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-# before gradio is imported: it would tell its makers that it was
-os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+from starlette.middleware import Middleware
 
-import gradio as gr  # noqa: E402
-from starlette.middleware import Middleware  # noqa: E402
-
-from magnet_mm.demo.picture_input import picture_input  # noqa: E402
-from magnet_mm.demo.rendering import CSS, render_hint  # noqa: E402
-from magnet_mm.demo.request_limits import RequestLimits  # noqa: E402
+from magnet_mm.demo.offline_gradio import gr, no_proxy_for_localhost
+from magnet_mm.demo.picture_input import picture_input
+from magnet_mm.demo.rendering import CSS, render_hint
+from magnet_mm.demo.request_limits import RequestLimits
 
 _SYSTEM_FONTS = ('system-ui', 'Segoe UI', 'DejaVu Sans', 'sans-serif')
 _PAGE_CSS = """
@@ -88,17 +84,23 @@ def launch_page(page: gr.Blocks, max_bytes: int, **options: Any) -> tuple[Any, s
         **options: ``server_name``, ``server_port``, ``share`` ... of ``gr.Blocks.launch``.
     """
     body = max_bytes * 4 // 3 + 65536  # base64, and what is around it
-    return page.launch(
-        theme=gr.themes.Soft(font=_SYSTEM_FONTS, font_mono=('monospace',)),
-        css=CSS + _PAGE_CSS,
-        app_kwargs=dict(middleware=[Middleware(RequestLimits, max_bytes=body)]),
-        state_session_capacity=_STATES,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        **options,
-    )
+    returns = options.pop('prevent_thread_lock', False)
+    with no_proxy_for_localhost(bool(options.get('share'))):
+        launched = page.launch(
+            theme=gr.themes.Soft(font=_SYSTEM_FONTS, font_mono=('monospace',)),
+            css=CSS + _PAGE_CSS,
+            app_kwargs=dict(middleware=[Middleware(RequestLimits, max_bytes=body)]),
+            state_session_capacity=_STATES,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            prevent_thread_lock=True,
+            **options,
+        )
+    if not returns:
+        page.block_thread()
+    return launched
 
 
 def _take_sentences(event: gr.EventData) -> str:

@@ -7,7 +7,7 @@ data URL inside the request.
 
 from __future__ import annotations
 
-import gradio as gr
+from magnet_mm.demo.offline_gradio import gr
 
 _TEMPLATE = """
 <div class="drop" tabindex="0" role="button" aria-label="Choose an image">

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from magnet_mm.atomic_files import publish, unfinished_beside
@@ -77,7 +78,7 @@ def export_checkpoint(
     )
     tokenizer = None
     if with_tokenizer:
-        tokenizer = load_tokenizer(metadata.tokenizer).backend_tokenizer
+        tokenizer = _tokenizer_of_length(metadata.tokenizer, metadata.max_tokens)
         metadata = dataclasses.replace(metadata, tokenizer_file=f'{out.name}.tokenizer.json')
     inputs = network.example_inputs(
         EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
@@ -96,6 +97,23 @@ def export_checkpoint(
         network,
         metadata,
     )
+
+
+def _tokenizer_of_length(name: str, max_tokens: int) -> Tokenizer:
+    """Copy the ``tokenizers`` object of a config's tokenizer, set to the network's ``[B, T]``.
+
+    A published file carries whatever padding and truncation its last user had set.
+    """
+    original = load_tokenizer(name)
+    tokenizer = Tokenizer.from_str(original.backend_tokenizer.to_str())
+    tokenizer.enable_truncation(max_tokens, direction=original.truncation_side)
+    tokenizer.enable_padding(
+        length=max_tokens,
+        direction='right',
+        pad_id=original.pad_token_id,
+        pad_token=original.pad_token,
+    )
+    return tokenizer
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ class ReferringVisualizer(SegLocalVisualizer):
         prediction = _mask(data_sample, 'pred_sem_seg') if draw_pred else None
         iou = _iou(ground_truth, prediction)
         ground_truth, prediction = (
-            _on_the_image(mask, data_sample) for mask in (ground_truth, prediction)
+            _on_the_image(mask, image, data_sample) for mask in (ground_truth, prediction)
         )
         return draw_panels(
             image,
@@ -111,15 +111,21 @@ def _mask(data_sample: SegDataSample | None, field: str) -> np.ndarray | None:
     """Return the mask [h, w] of a data sample, or None where it has none."""
     if data_sample is None or field not in data_sample:
         return None
-    return data_sample.get(field).data.squeeze(0).cpu().numpy()
+    data = data_sample.get(field).data  # an array after SegDataSample.numpy()
+    return np.asarray(data.cpu() if isinstance(data, torch.Tensor) else data).squeeze(0)
 
 
-def _on_the_image(mask: np.ndarray | None, data_sample: SegDataSample | None) -> np.ndarray | None:
+def _on_the_image(
+    mask: np.ndarray | None, image: np.ndarray, data_sample: SegDataSample | None
+) -> np.ndarray | None:
     """Take a mask of the network's input to where the original image shows it.
 
-    Without a record of the geometry the mask is taken to cover the image.
+    Without a record of the geometry, or beside the network's input itself, the mask covers the
+    image.
     """
-    if mask is None or not {'img_shape', 'ori_shape'} <= set(data_sample.metainfo):
+    if mask is None or mask.shape == image.shape[:2]:
+        return mask
+    if not {'img_shape', 'ori_shape'} <= set(data_sample.metainfo):
         return mask
     maps = torch.from_numpy(np.ascontiguousarray(mask, np.uint8))
     return to_original(maps, data_sample.metainfo, mode='nearest-exact').numpy()

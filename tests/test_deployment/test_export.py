@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
 from magnet_mm.deployment import (
     ExportMetadata,
     LogitsNetwork,
@@ -39,7 +40,7 @@ def test_metadata_says_how_to_use_the_file(small_config, save_checkpoint, tmp_pa
     assert list(logits.shape[1:]) == about['outputs']['logits']['shape'][1:]
 
 
-def test_tokenizer_file_gives_the_tokens_of_the_test_pipeline(
+def test_truth_32_tokenizer_file_gives_the_tokens_of_the_test_pipeline(
     small_config, save_checkpoint, tmp_path
 ):
     from tokenizers import Tokenizer
@@ -47,12 +48,16 @@ def test_tokenizer_file_gives_the_tokens_of_the_test_pipeline(
     from magnet_mm.datasets.transforms import TokenizeExpression
 
     config = small_config('lavt')
+    shared = load_tokenizer('magnet_mm://refshapes').backend_tokenizer
+    shared.enable_padding(length=128, direction='left', pad_id=1)  # as MiniLM's is published
+    shared.enable_truncation(128)
     files = export_checkpoint(
         config, 'lavt.py', save_checkpoint(config), tmp_path / 'lavt.pt', 'torchscript'
     )
+    assert shared.padding['length'] == 128 and shared.truncation['max_length'] == 128
+    shared.no_padding()
+    shared.no_truncation()
     tokenizer = Tokenizer.from_file(str(files.tokenizer))
-    tokenizer.enable_truncation(20)
-    tokenizer.enable_padding(length=20)
     transform = TokenizeExpression('magnet_mm://refshapes', 20)
     for sentence in ('the Red circle', 'a small blue square left of it ' * 4, ''):
         encoded = tokenizer.encode(sentence)

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
+import sys
 from pathlib import Path
 
 import cv2
 import mmcv
+import mmseg
 import numpy as np
 import pytest
 import torch
@@ -113,3 +116,15 @@ def test_errors_are_sentences(tool, tmp_path):
         tool.main(['/nowhere.py', '--out-dir', str(tmp_path)])
     with pytest.raises(SystemExit, match='browse_dataset: .*nosuch'):
         tool.main([CONFIG, '--split', 'nosuch', '--out-dir', str(tmp_path)])
+
+
+@pytest.mark.parametrize('config', ['magnet_tiny_refshapes', 'lavt_tiny_refshapes'])
+def test_truth_33_mmseg_browses_our_configs(config, tmp_path, monkeypatch):
+    script = Path(mmseg.__file__).parent / '.mim/tools/analysis_tools/browse_dataset.py'
+    if not script.is_file():
+        pytest.skip('mmseg was installed without its tools')
+    arguments = [str(REPOSITORY / 'configs' / f'{config}.py'), '--not-show']
+    monkeypatch.setattr(sys, 'argv', [script.name, *arguments, '--output-dir', str(tmp_path)])
+    runpy.run_path(str(script), run_name='__main__')
+    pictures = sorted(tmp_path.glob('*'))
+    assert pictures and all(mmcv.imread(str(path)).std() > 0 for path in pictures)

@@ -93,3 +93,22 @@ def test_works_under_mmsegs_hook(tmp_path):
     ]
     expected = draw_panels(IMAGE, 'the red ball', TRUTH, PREDICTION, iou=32 / 96, alpha=0.35)
     assert (mmcv.imread(str(pictures[0]), channel_order='rgb') == expected).all()
+
+
+def test_truth_33_arrays_are_drawn_like_tensors(visualizer):
+    sample = make_sample()
+    sample.seg_logits = PixelData(data=torch.zeros(1, 24, 24))
+    drawn = visualizer.draw_sample(IMAGE, sample)
+    assert (visualizer.draw_sample(IMAGE, sample.numpy()) == drawn).all()
+
+
+def test_truth_33_the_mask_of_a_letterboxed_input_is_not_moved_on_that_input(visualizer):
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:20, 5:30] = 1
+    geometry = dict(
+        ori_shape=(20, 60), img_shape=(40, 60), padding=(0, 10, 0, 10), pad_shape=(40, 60)
+    )
+    sample = SegDataSample(metainfo=dict(expression='the red ball', **geometry))
+    sample.gt_sem_seg = PixelData(data=torch.tensor(mask)[None])
+    expected = draw_panels(IMAGE, 'the red ball', mask, None, alpha=0.35)
+    assert (visualizer.draw_sample(IMAGE, sample) == expected).all()
