@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # LAVT (Swin-B) with MagNet's cross-modal alignment loss beside its own losses, RefCOCO (unc).
-_base_ = ['./lavt_swinb_refcoco.py', './_base_/plugins/cross_modal_alignment.py']
+_base_ = ['./lavt_swinb_refcoco.py', './_base_/plugins/alignment_loss.py']
 
-model = dict(auxiliary_head=[_base_.cross_modal_alignment_head])
+model = dict(auxiliary_head=[_base_.alignment_loss])

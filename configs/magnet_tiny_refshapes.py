@@ -55,6 +55,6 @@ model = dict(
             ffn_channels=128,
         ),
         # What helps most here (docs/ablations.md)
-        dict(type='AlignmentHead', max_foreground=128, max_background=512, loss_weight=2.0),
+        dict(type='AlignmentLoss', max_foreground=128, max_background=512, loss_weight=2.0),
     ],
 )

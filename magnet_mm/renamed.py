@@ -11,7 +11,7 @@ from mmseg.registry import DATA_SAMPLERS, MODELS
 
 # Per registry: old name -> new name. Remove an entry one release after it came.
 OLD_NAMES: tuple[tuple[Registry, dict[str, str]], ...] = (
-    (MODELS, {}),
+    (MODELS, {'PWAMFusion': 'LAVTFusion', 'AlignmentHead': 'AlignmentLoss'}),
     (DATA_SAMPLERS, {'VisitSampler': 'EpochSampler'}),
 )
 

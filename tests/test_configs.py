@@ -21,10 +21,10 @@ MAGNET_ABLATIONS = {  # name: (CAM, auxiliary heads)
     'baseline': (False, []),
     'mg': (False, ['MaskGroundingHead']),
     'cam': (True, []),
-    'cal': (False, ['AlignmentHead']),
+    'cal': (False, ['AlignmentLoss']),
     'mg-cam': (True, ['MaskGroundingHead']),
-    'mg-cal': (False, ['MaskGroundingHead', 'AlignmentHead']),
-    'cam-cal': (True, ['AlignmentHead']),
+    'mg-cal': (False, ['MaskGroundingHead', 'AlignmentLoss']),
+    'cam-cal': (True, ['AlignmentLoss']),
 }
 
 
@@ -204,10 +204,10 @@ def test_truth_14_darknet_weights_have_seen_imagenet_alone(name, tmp_path):
     [
         ('lavt-mg_swinb', 'mask_grounding_head'),
         ('lavt-mg_r101', 'mask_grounding_head'),
-        ('lavt-cal_swinb', 'cross_modal_alignment_head'),
+        ('lavt-cal_swinb', 'alignment_loss'),
         ('lavt-contrast_swinb', 'pixel_contrast_head'),
         ('coupalign-mg_swinb', 'mask_grounding_head'),
-        ('coupalign-cal_swinb', 'cross_modal_alignment_head'),
+        ('coupalign-cal_swinb', 'alignment_loss'),
     ],
 )
 def test_a_plugin_adds_one_head(name, plugin):

@@ -4,5 +4,5 @@ _base_ = '../magnet_swinb_refcoco.py'
 
 model = dict(
     backbone=dict(fusion=dict(pool_sizes=())),  # no CAM: the heads see the PWAM result
-    auxiliary_head=[_base_.cross_modal_alignment_head],
+    auxiliary_head=[_base_.alignment_loss],
 )

@@ -2,4 +2,4 @@
 # MagNet with CAM and the alignment loss (CAL), without Mask Grounding; RefCOCO (unc).
 _base_ = '../magnet_swinb_refcoco.py'
 
-model = dict(auxiliary_head=[_base_.cross_modal_alignment_head])
+model = dict(auxiliary_head=[_base_.alignment_loss])

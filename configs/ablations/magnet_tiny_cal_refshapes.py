@@ -4,5 +4,5 @@ _base_ = '../magnet_tiny_refshapes.py'
 
 model = dict(
     backbone=dict(fusion=dict(pool_sizes=())),  # no CAM: the heads see the PWAM result
-    auxiliary_head=[head for head in _base_.model.auxiliary_head if head.type == 'AlignmentHead'],
+    auxiliary_head=[head for head in _base_.model.auxiliary_head if head.type == 'AlignmentLoss'],
 )

@@ -3,5 +3,5 @@
 _base_ = '../magnet_tiny_refshapes.py'
 
 model = dict(
-    auxiliary_head=[head for head in _base_.model.auxiliary_head if head.type == 'AlignmentHead'],
+    auxiliary_head=[head for head in _base_.model.auxiliary_head if head.type == 'AlignmentLoss'],
 )

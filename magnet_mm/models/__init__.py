@@ -2,7 +2,7 @@
 """Model components, registered into mmseg's registries."""
 
 from magnet_mm.models.auxiliary_heads import (
-    AlignmentHead,
+    AlignmentLoss,
     MaskGroundingHead,
     PixelContrastHead,
 )
@@ -15,7 +15,7 @@ from magnet_mm.models.decode_heads import (
     SentenceMaskAlignment,
     SentencePixelAggregation,
 )
-from magnet_mm.models.fusion import CoupAlignFusion, MagNetFusion, PWAMFusion
+from magnet_mm.models.fusion import CoupAlignFusion, LAVTFusion, MagNetFusion
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
 from magnet_mm.models.text import StagewiseBert, StagewiseTextEncoder
@@ -27,7 +27,7 @@ from magnet_mm.models.visual import (
 )
 
 __all__ = [
-    'AlignmentHead',
+    'AlignmentLoss',
     'CoupAlignFusion',
     'CoupAlignHead',
     'CrossModalEncoder',
@@ -37,7 +37,7 @@ __all__ = [
     'MaskGroundingHead',
     'MultiClassDiceLoss',
     'OneQueryMask2FormerHead',
-    'PWAMFusion',
+    'LAVTFusion',
     'PixelContrastHead',
     'ReferringSegmentor',
     'SentenceMaskAlignment',

@@ -66,11 +66,31 @@ def shared_images(images: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def stack_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
-    """Ground-truth masks ``[B, 1, H, W]`` at input resolution, float32 0/1."""
-    return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).float()
+    """Ground-truth masks ``[B, 1, H, W]`` at input resolution, float32 0/1.
+
+    Every loss of every method reads its masks here.
+
+    Raises:
+        DataError: naming the sample, when a mask holds another label than 0 and 1. On an
+            accelerator, where looking would wait for the device, this is left to the pipeline.
+    """
+    masks = torch.stack([sample.gt_sem_seg.data for sample in data_samples])
+    if masks.device.type == 'cpu' and not torch.compiler.is_compiling():
+        strange = ((masks != 0) & (masks != 1)).flatten(1)
+        if strange.any():
+            number = int(strange.any(1).nonzero()[0, 0])
+            labels = masks[number].flatten()[strange[number]].unique().tolist()
+            sample = data_samples[number]
+            raise DataError(
+                f'The mask of ref {sample.get("ref_id")} ({sample.get("img_path")}) holds the '
+                f'labels {", ".join(map(str, labels[:5]))} beside 0 (background) and 1 (the '
+                'object). Make the mask binary; where the pipeline or the preprocessor pads masks, '
+                'set seg_pad_val=0.'
+            )
+    return masks.float()
 
 
-def coverage_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
+def soft_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
     """Share of the surroundings of each logit that the object covers.
 
     A logit lies where bilinear upsampling with ``align_corners=True`` puts it, which is how

@@ -8,7 +8,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from magnet_mm.errors import DataError
-from magnet_mm.models.targets import coverage_masks, nearest_masks, stack_masks, stack_text
+from magnet_mm.models.targets import nearest_masks, soft_masks, stack_masks, stack_text
 
 
 def sample_of(mask: list[list[int]]) -> SegDataSample:
@@ -45,24 +45,24 @@ def test_stack_masks():
     assert masks[1].sum() == 0
 
 
-def test_coverage_masks_look_around_where_the_logits_lie():
+def test_soft_masks_look_around_where_the_logits_lie():
     # 2x2 logits of an 8x8 mask lie on its corner pixels and see 5x5 pixels, 3x3 of them inside.
     mask = torch.zeros(8, 8)
     mask[:2, :3] = 1  # 6 of the 9 pixels seen at the upper left
     mask[5:, 5:] = 1  # all that are seen at the lower right
     mask[3, 3] = 1  # not seen by any
-    (((first, second), (third, fourth)),) = coverage_masks([sample_of(mask.tolist())], (2, 2))[0]
+    (((first, second), (third, fourth)),) = soft_masks([sample_of(mask.tolist())], (2, 2))[0]
     assert first == pytest.approx(2 / 3)
     assert (second, third, fourth) == (0, 0, 1)
 
 
-def test_coverage_masks_upsample_to_the_mask():
-    """Thresholding the upsampled coverage gives a half plane back wherever its border lies."""
+def test_soft_masks_upsample_to_the_mask():
+    """Thresholding the upsampled soft mask gives a half plane back wherever its border lies."""
     for border in range(20, 60):
         mask = torch.zeros(80, 80)
         mask[:, border:] = 1
-        coverage = coverage_masks([sample_of(mask.tolist())], (20, 20))
-        upsampled = F.interpolate(coverage, (80, 80), mode='bilinear', align_corners=True)
+        soft = soft_masks([sample_of(mask.tolist())], (20, 20))
+        upsampled = F.interpolate(soft, (80, 80), mode='bilinear', align_corners=True)
         assert (upsampled[0, 0] > 0.5).int().sub(mask.int()).abs().sum(1).max() <= 1
 
 

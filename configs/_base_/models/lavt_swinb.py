@@ -9,7 +9,7 @@ model = dict(
             # The released optimiser does not hold the embeddings and the last two layers [C].
             frozen=('embeddings', 'encoder.layer.10', 'encoder.layer.11'),
         ),
-        fusion=dict(type='PWAMFusion', num_heads=1),  # 1 head per stage [C]
+        fusion=dict(type='LAVTFusion', num_heads=1),  # 1 head per stage [C]
     ),
     decode_head=dict(
         type='LAVTHead',  # width: half the channels of the last stage, 512 [C]

@@ -4,7 +4,7 @@
 _base_ = [
     '../encoders/swinb_bertbase.py',
     '../plugins/mask_grounding.py',
-    '../plugins/cross_modal_alignment.py',
+    '../plugins/alignment_loss.py',
 ]
 
 model = dict(
@@ -37,5 +37,5 @@ model = dict(
             loss_weight=5.0,
         ),
     ),
-    auxiliary_head=[_base_.mask_grounding_head, _base_.cross_modal_alignment_head],
+    auxiliary_head=[_base_.mask_grounding_head, _base_.alignment_loss],
 )

@@ -13,7 +13,7 @@ from magnet_mm.structures import CrossModalFeatures
 
 
 @MODELS.register_module()
-class AlignmentHead(BaseModule):
+class AlignmentLoss(BaseModule):
     """Pulls the object's pixels together and towards the sentence.
 
     The pixels are the decode head's stride-4 embedding, as they are; the sentence (corrupted, when

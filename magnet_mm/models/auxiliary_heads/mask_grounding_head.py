@@ -23,7 +23,7 @@ from magnet_mm.models.layers import cell_centres
 from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures
 
-# Value of word_targets where no word is asked for.
+# Value of word_targets where the word is not masked.
 NO_TARGET = -1
 
 
@@ -36,7 +36,7 @@ class MaskGroundingHead(BaseModule):
         text_channels: ``D``, filled in by the segmentor.
         vocabulary_size: number of token ids, filled in by the segmentor.
         mask_token_id: id of [MASK]; 103 in bert-base-uncased.
-        corruption: probability that a word is asked for; 0.15 [P supp.].
+        corruption: probability that a word is masked, so that the loss asks for it; 0.15 [P supp.].
         masked_share: share of those replaced by [MASK], the rest stays as it is; 0.9 [S, the
             author points at ovr-cnn].
         num_layers: BERT layers of the token predictor; 8 [P supp.].
@@ -94,7 +94,7 @@ class MaskGroundingHead(BaseModule):
         self.vocabulary_bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def corrupt_text(self, input_ids: Tensor, special_tokens_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Ask for some words and hide most of them.
+        """Mask some words: most are replaced by [MASK], the rest stay as they are.
 
         Args:
             input_ids: ``[B, T]`` int64.
@@ -102,30 +102,30 @@ class MaskGroundingHead(BaseModule):
                 chosen.
 
         Returns:
-            Corrupted ids ``[B, T]`` and word targets ``[B, T]`` (true id, or -1 if not asked for).
+            Corrupted ids ``[B, T]`` and word targets ``[B, T]`` (true id, or -1 if not masked).
         """
         chance = torch.rand(2, *input_ids.shape, device=input_ids.device)
-        asked = (special_tokens_mask == 0) & (chance[0] < self.corruption)
-        hidden = asked & (chance[1] < self.masked_share)
+        masked = (special_tokens_mask == 0) & (chance[0] < self.corruption)
+        replaced = masked & (chance[1] < self.masked_share)
         return (
-            input_ids.masked_fill(hidden, self.mask_token_id),
-            input_ids.masked_fill(~asked, NO_TARGET),
+            input_ids.masked_fill(replaced, self.mask_token_id),
+            input_ids.masked_fill(~masked, NO_TARGET),
         )
 
     def loss(
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """``loss_grounding``: mean cross-entropy over the asked words of all ranks; 0 if none."""
+        """``loss_grounding``: mean cross-entropy over the masked words of all ranks; 0 if none."""
         masks = stack_masks(batch_data_samples)
         # An object without pixels grounds nothing.
         empty = ~masks.flatten(1).any(1, keepdim=True)
         targets = features.word_targets.masked_fill(empty, NO_TARGET)
         states = self.predict_words(features, masks)
-        asked = targets != NO_TARGET
-        hidden = self.transform(states[asked])
-        logits = F.linear(hidden, features.word_embedding, self.vocabulary_bias).float()
-        total = F.cross_entropy(logits, targets[asked], reduction='sum')
-        count = asked.sum().float()
+        masked = targets != NO_TARGET
+        predicted = self.transform(states[masked])
+        logits = F.linear(predicted, features.word_embedding, self.vocabulary_bias).float()
+        total = F.cross_entropy(logits, targets[masked], reduction='sum')
+        count = masked.sum().float()
         all_reduce(count)
         loss = total * get_world_size() / count.clamp(min=1)
         return dict(loss_grounding=self.loss_weight * loss)

@@ -11,7 +11,7 @@ from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from magnet_mm.models.layers import cell_centres, constant, deformable_attention, sine_position
+from magnet_mm.models.layers import cache, cell_centres, deformable_attention, sine_position
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
@@ -170,7 +170,7 @@ def _look_around(attention: nn.Module) -> None:
     attention.sampling_offsets.bias.data.copy_(bias)
 
 
-@constant
+@cache
 def _sampling_grid(
     shapes: tuple[tuple[int, int], ...], points: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
-from magnet_mm.models.targets import coverage_masks
+from magnet_mm.models.targets import soft_masks
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
@@ -159,7 +159,7 @@ class OneQueryMask2FormerHead(BaseModule):
         last layer, with the prefix ``d<k>.`` for earlier ones.
         """
         masks = self.decode(features)
-        target = coverage_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
+        target = soft_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
         losses = {}
         for index, mask in enumerate(masks):
             prefix = '' if index == len(masks) - 1 else f'd{index}.'

@@ -12,6 +12,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from magnet_mm.evaluation.foreground import ForegroundRule
+from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures
 
 
@@ -100,5 +101,5 @@ class TopDownHead(BaseDecodeHead):
         return self.loss_by_feat(self(features).masks, batch_data_samples)
 
     def _stack_batch_gt(self, batch_data_samples: list) -> Tensor:
-        """Labels int64 ``[B, 1, H, W]``; the data samples hold uint8, which indexes as a mask."""
-        return super()._stack_batch_gt(batch_data_samples).long()
+        """Labels int64 ``[B, 1, H, W]``."""
+        return stack_masks(batch_data_samples).long()

@@ -1,9 +1,10 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Fusion modules; each sees one stage. Swapping methods means swapping this entry of a config."""
 
-from magnet_mm.models.fusion.cam import PyramidAlignment
+from magnet_mm.models.fusion.cam import CAM
 from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
-from magnet_mm.models.fusion.lavt_fusion import PWAMFusion
+from magnet_mm.models.fusion.fast_text_pwam import FastTextPWAM
+from magnet_mm.models.fusion.lavt_fusion import LAVTFusion
 from magnet_mm.models.fusion.magnet_fusion import MagNetFusion
 from magnet_mm.models.fusion.text_pwam import TextPWAM
 from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
@@ -14,8 +15,9 @@ __all__ = [
     'CoupAlignFusion',
     'LanguageGate',
     'MagNetFusion',
-    'PWAMFusion',
-    'PyramidAlignment',
+    'LAVTFusion',
+    'CAM',
+    'FastTextPWAM',
     'TextPWAM',
     'WordPixelAlignment',
 ]

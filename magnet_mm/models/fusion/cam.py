@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from magnet_mm.models.layers import pooling_matrix, upsampling_matrix
 from magnet_mm.models.layers.pwam import PWAM
 
 
@@ -36,8 +35,8 @@ class PyramidLevel(nn.Module):
         return self.pwam(self.mixer(pooled), words, word_mask)
 
 
-class PyramidAlignment(nn.Module):
-    """CAM: word-aligned pyramids beside the full-resolution PWAM result.
+class CAM(nn.Module):
+    """Word-aligned pyramids beside the full-resolution PWAM result, mixed: pool, align, upsample.
 
     Args:
         channels: visual width ``C``, divisible by 4.
@@ -71,21 +70,12 @@ class PyramidAlignment(nn.Module):
         Returns:
             ``[B, H, W, C]``.
         """
-        grids = tuple(level.pool_size for level in self.levels)
-        cells = [grid * grid for grid in grids]
-        where = (*visual.shape[1:3], grids, visual.device, visual.dtype)
-        pooled = torch.matmul(pooling_matrix(*where), visual.flatten(1, 2)).split(cells, dim=1)
-        # The mixer's linear layer of the concatenation is a sum over its parts, and upsampling is
-        # linear too: a level is multiplied with its part of the weight before it is upsampled.
-        first, *rest = self.mixer
-        quarter = visual.shape[-1] // 4
-        *parts, own = first.weight.split([quarter] * len(grids) + [fused.shape[-1]], dim=1)
-        mixed = [
-            F.linear(level(cell, words, word_mask), part)
-            for level, cell, part in zip(self.levels, pooled, parts, strict=True)
-        ]
-        pyramid = torch.matmul(upsampling_matrix(*where), torch.cat(mixed, dim=1))
-        x = F.linear(fused, own, first.bias) + pyramid.view_as(fused)
-        for layer in rest:
-            x = layer(x)
-        return x
+        maps = visual.permute(0, 3, 1, 2)
+        pyramids = []
+        for level in self.levels:
+            size = (level.pool_size, level.pool_size)
+            cells = F.adaptive_avg_pool2d(maps, size).flatten(2).transpose(1, 2)
+            aligned = level(cells, words, word_mask).transpose(1, 2).unflatten(2, size)
+            upsampled = F.interpolate(aligned, maps.shape[2:], mode='bilinear', align_corners=True)
+            pyramids.append(upsampled.permute(0, 2, 3, 1))
+        return self.mixer(torch.cat([*pyramids, fused], dim=-1))

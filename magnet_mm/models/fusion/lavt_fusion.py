@@ -12,7 +12,7 @@ from magnet_mm.structures import FusionOutput, TextFeatures
 
 
 @MODELS.register_module()
-class PWAMFusion(BaseModule):
+class LAVTFusion(BaseModule):
     """One-way fusion: words reach the pixels, the words stay as they are.
 
     ``F = PWAM(V, L)``, ``V' = V + gate(F) * F``; the heads see ``LayerNorm(F)`` [C].

@@ -18,7 +18,7 @@ import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 from magnet_mm.models.layers.gathered_attention import gather_deformable_attention
 from magnet_mm.models.layers.sampled_attention import grid_sample_deformable_attention, is_exporting
 
@@ -106,7 +106,7 @@ def kernel_deformable_attention(
     return (sums[0] if len(sums) == 1 else torch.cat(sums)).to(value.dtype)
 
 
-@constant
+@cache
 def _kernel_layout(
     shapes: tuple[tuple[int, int], ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 
 class _Layout(NamedTuple):
@@ -46,7 +46,7 @@ def _starts(shapes: tuple[tuple[int, int], ...]) -> tuple[list[int], int]:
     return starts, total
 
 
-@constant
+@cache
 def _layout(
     shapes: tuple[tuple[int, int], ...],
     points: int,

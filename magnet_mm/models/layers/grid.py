@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 
-@constant
+@cache
 def cell_centres(height: int, width: int, device: torch.device) -> Tensor:
     """Centres of a map's cells as (x, y) in 0..1, row by row, float32 ``[H * W, 2]``.
 

@@ -17,10 +17,22 @@ class SequenceInstanceNorm(nn.Module):
         super().__init__()
         self.eps = eps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``[B, N, C]`` to the same shape and dtype."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[B, N, C]`` to the same shape and dtype.
+
+        Args:
+            x: the sequence.
+            mask: 0/1 ``[B, N]``, the positions whose statistics count; the others become 0. None
+                counts all.
+        """
         wide = x.float() if x.element_size() < 4 else x
         # Not torch.var_mean: its one-pass sums over a middle dimension are an order slower.
-        centred = wide - wide.mean(1, keepdim=True)
-        variance = centred.square().mean(1, keepdim=True)
+        if mask is None:
+            centred = wide - wide.mean(1, keepdim=True)
+            variance = centred.square().mean(1, keepdim=True)
+        else:
+            counted = mask.to(wide.dtype).unsqueeze(-1)
+            number = counted.sum(1, keepdim=True).clamp(min=1)
+            centred = (wide - (wide * counted).sum(1, keepdim=True) / number) * counted
+            variance = centred.square().sum(1, keepdim=True) / number
         return (centred * torch.rsqrt(variance + self.eps)).to(x.dtype)

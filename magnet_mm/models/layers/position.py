@@ -7,7 +7,7 @@ import torch
 from mmdet.models.layers import SinePositionalEncoding
 from torch import Tensor
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 _SETTINGS = ('num_feats', 'temperature', 'normalize', 'scale', 'eps', 'offset')
 
@@ -27,7 +27,7 @@ def sine_position(encoding: SinePositionalEncoding, shape: tuple[int, int], like
     return _sine_position(settings, *shape, like.device, like.dtype)
 
 
-@constant
+@cache
 def _sine_position(
     settings: tuple, height: int, width: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:

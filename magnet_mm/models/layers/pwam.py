@@ -83,7 +83,7 @@ class PixelWordAttention(nn.Module):
         mask = word_mask.to(words.dtype)
         value = self.value(words) * mask.unsqueeze(-1)
         if self.centre_values:
-            mean = value.sum(1, keepdim=True) / mask.sum(1)[:, None, None]
+            mean = value.sum(1, keepdim=True) / mask.sum(1).clamp(min=1)[:, None, None]
             value = (value - mean) * mask.unsqueeze(-1)
         gathered = F.scaled_dot_product_attention(
             query,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmseg.models.backbones.swin import ShiftWindowMSA
 from torch import Tensor, nn
 
-from magnet_mm.models.layers import constant
+from magnet_mm.models.layers import cache
 
 
 class WindowLayout(NamedTuple):
@@ -107,7 +107,7 @@ def window_layout(
     return WindowLayout(source, place, mask)
 
 
-@constant
+@cache
 def _window_order(
     height: int, width: int, window: int, shift: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,7 @@ def _window_order(
     return source, place[:-1]
 
 
-@constant
+@cache
 def _shift_mask(height: int, width: int, window: int, shift: int, device: torch.device) -> Tensor:
     def bands(length: int) -> Tensor:
         """Index of the band of a rolled axis: untouched, before and after the seam."""

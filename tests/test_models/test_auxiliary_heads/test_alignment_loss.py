@@ -1,11 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""AlignmentHead: which features, masks and temperatures reach the two losses."""
+"""AlignmentLoss: which features, masks and temperatures reach the two losses."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from magnet_mm.models import AlignmentHead
+from magnet_mm.models import AlignmentLoss
 from magnet_mm.models.targets import nearest_masks
 from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
@@ -13,7 +13,7 @@ from magnet_mm.structures import CrossModalFeatures, TextFeatures
 @pytest.fixture
 def case(make_samples):
     """Head, features and samples of two 32x32 images (8x8 cells, so nothing is subsampled)."""
-    head = AlignmentHead(text_channels=6, pixel_channels=4)
+    head = AlignmentLoss(text_channels=6, pixel_channels=4)
     _, samples = make_samples(batch=2, size=32)
     features = CrossModalFeatures(
         visual=(),
@@ -59,7 +59,7 @@ def test_losses_by_hand(case):
 
 def test_temperatures_and_weight(case):
     _, features, samples = case
-    head = AlignmentHead(6, 4, pixel_temperature=0.5, text_temperature=0.7, loss_weight=0.2)
+    head = AlignmentLoss(6, 4, pixel_temperature=0.5, text_temperature=0.7, loss_weight=0.2)
     losses = head.loss(features, samples)
     p2p, p2t = losses_by_hand(head, features, samples, 0.5, 0.7)
     torch.testing.assert_close(losses['loss_p2p'], 0.2 * p2p, rtol=1e-4, atol=1e-5)
@@ -68,11 +68,11 @@ def test_temperatures_and_weight(case):
 
 def test_subsampling_limits_are_passed_on(case):
     _, features, samples = case
-    exact = AlignmentHead(6, 4).loss(features, samples)['loss_p2p']
-    few = AlignmentHead(6, 4, max_background=1).loss(features, samples)['loss_p2p']
+    exact = AlignmentLoss(6, 4).loss(features, samples)['loss_p2p']
+    few = AlignmentLoss(6, 4, max_background=1).loss(features, samples)['loss_p2p']
     assert few < exact  # a sum over fewer negatives
     torch.manual_seed(0)
-    one = AlignmentHead(6, 4, max_foreground=1).loss(features, samples)['loss_p2p']
+    one = AlignmentLoss(6, 4, max_foreground=1).loss(features, samples)['loss_p2p']
     assert one != exact
 
 
@@ -88,4 +88,4 @@ def test_gradients_reach_pixels_words_and_projection(case):
 
 
 def test_released_projection_size():
-    assert AlignmentHead(768, 256).lang_proj.weight.shape == (256, 768)
+    assert AlignmentLoss(768, 256).lang_proj.weight.shape == (256, 768)

@@ -58,7 +58,7 @@ def fixed_head(monkeypatch):
 
 
 def cross_entropies(head, states, features) -> dict[tuple[int, int], torch.Tensor]:
-    """-log p(word) of every asked position, written out."""
+    """-log p(word) of every masked position, written out."""
     result = {}
     for image, row in enumerate(features.word_targets.tolist()):
         for position, word in enumerate(row):
@@ -125,7 +125,7 @@ def test_output_is_tied_to_the_word_embedding():
 
 
 def test_every_rank_divides_by_all_words(fixed_head, monkeypatch):
-    """Another rank has 5 asked words: the sum over ranks / 2, as DDP averages, is the mean of 8."""
+    """Another rank has 5 masked words: the sum of ranks / 2, as DDP averages, is the mean of 8."""
     head, states = fixed_head
     features = features_of(TARGETS)
     monkeypatch.setattr(mask_grounding_head, 'all_reduce', lambda count: count.add_(5))

@@ -33,19 +33,19 @@ def build(**kwargs):
     )
 
 
-def fix_chance(monkeypatch, asked, hidden):
-    """Let the random numbers be 0 where a word should be asked for (hidden), 0.99 elsewhere."""
-    chance = torch.where(torch.stack([asked, hidden]), 0.0, 0.99)
+def fix_chance(monkeypatch, masked, replaced):
+    """Let the random numbers be 0 where a word should be masked (replaced), 0.99 elsewhere."""
+    chance = torch.where(torch.stack([masked, replaced]), 0.0, 0.99)
     monkeypatch.setattr(torch, 'rand', lambda *shape, **_: chance.view(shape))
 
 
 def test_hand_made_sentence(monkeypatch):
     """Ask for "left" and "dog"; hide "left", leave "dog" as it is."""
-    asked = torch.zeros(3, 8, dtype=torch.bool)
-    hidden = torch.zeros(3, 8, dtype=torch.bool)
-    asked[0, 2] = asked[0, 4] = True
-    hidden[0, 2] = hidden[0, 3] = True  # 3 ("brown") is not asked for, so it stays
-    fix_chance(monkeypatch, asked, hidden)
+    masked = torch.zeros(3, 8, dtype=torch.bool)
+    replaced = torch.zeros(3, 8, dtype=torch.bool)
+    masked[0, 2] = masked[0, 4] = True
+    replaced[0, 2] = replaced[0, 3] = True  # 3 ("brown") is not masked, so it stays
+    fix_chance(monkeypatch, masked, replaced)
     ids, targets = build().corrupt_text(SENTENCES, SPECIAL)
     assert ids[0].tolist() == [CLS, 1996, MASK, 2829, 3899, SEP, PAD, PAD]
     assert targets[0].tolist() == [-1, -1, 2187, -1, 3899, -1, -1, -1]
@@ -67,7 +67,7 @@ def test_the_input_is_left_alone():
 
 @pytest.mark.parametrize('corruption', [0.15, 0.5])
 def test_shares(corruption):
-    """15 % of the words are asked for; of those 90 % become [MASK] and 10 % stay."""
+    """15 % of the words are masked; of those 90 % become [MASK] and 10 % stay."""
     count = 40_000
     ids = torch.full((count // 8, 10), 5)
     ids[:, 0], ids[:, 9] = CLS, SEP
@@ -75,13 +75,13 @@ def test_shares(corruption):
     special[:, 0] = special[:, 9] = 1
     head = build(corruption=corruption)
     corrupted, targets = head.corrupt_text(ids, special)
-    asked = targets != -1
-    assert asked.sum().item() / count == pytest.approx(corruption, abs=0.01)
-    assert (corrupted[asked] == MASK).float().mean().item() == pytest.approx(0.9, abs=0.02)
-    assert set(corrupted[asked].tolist()) == {MASK, 5}  # no random words [S]
-    assert torch.equal(corrupted[~asked], ids[~asked])
-    assert (targets[asked] == 5).all()
-    per_position = asked[:, 1:9].float().mean(0)
+    masked = targets != -1
+    assert masked.sum().item() / count == pytest.approx(corruption, abs=0.01)
+    assert (corrupted[masked] == MASK).float().mean().item() == pytest.approx(0.9, abs=0.02)
+    assert set(corrupted[masked].tolist()) == {MASK, 5}  # no random words [S]
+    assert torch.equal(corrupted[~masked], ids[~masked])
+    assert (targets[masked] == 5).all()
+    per_position = masked[:, 1:9].float().mean(0)
     assert (per_position - corruption).abs().max() < 0.03  # any word, not only nouns
 
 

@@ -12,7 +12,7 @@ from mmdet.models.dense_heads import Mask2FormerHead
 from mmdet.models.layers import SinePositionalEncoding
 
 from magnet_mm.models import OneQueryMask2FormerHead
-from magnet_mm.models.targets import coverage_masks
+from magnet_mm.models.targets import soft_masks
 from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 CHANNELS = (8, 12, 16, 20)
@@ -129,7 +129,7 @@ def test_losses_of_every_output_by_hand(make_samples):
         'd0.loss_mask', 'd0.loss_dice', 'd1.loss_mask', 'd1.loss_dice', 'loss_mask', 'loss_dice',
     ]  # fmt: skip
     masks = head.decode(features)
-    target = coverage_masks(samples, (16, 16))
+    target = soft_masks(samples, (16, 16))
     assert ((target > 0) & (target < 1)).any()  # partly covered cells count with their share
     for mask, prefix in zip(masks, ['d0.', 'd1.', ''], strict=True):
         p = mask.sigmoid()

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from magnet_mm.models import CoupAlignFusion, PWAMFusion
+from magnet_mm.models import CoupAlignFusion, LAVTFusion
 from magnet_mm.models.fusion import WordPixelAlignment
 from magnet_mm.structures import TextFeatures
 
@@ -118,7 +118,7 @@ def test_the_words_direction_can_be_left_out():
 
 def test_pixels_side_is_lavt():
     """One direction of it is LAVT's stage, weight by weight."""
-    fusion, lavt = build(), PWAMFusion(C, D, is_last=False).double()
+    fusion, lavt = build(), LAVTFusion(C, D, is_last=False).double()
     weights = {key.removeprefix('alignment.'): v for key, v in fusion.state_dict().items()}
     lavt.load_state_dict({key: weights[key] for key in lavt.state_dict()})
     visual, words, mask = inputs()

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from magnet_mm.models import MagNetFusion, PWAMFusion
+from magnet_mm.models import LAVTFusion, MagNetFusion
 from magnet_mm.models.fusion import LanguageGate
 from magnet_mm.structures import TextFeatures
 
@@ -130,7 +130,7 @@ def test_image_gate_is_alive_from_the_start():
         assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize('kind', [MagNetFusion, PWAMFusion])
+@pytest.mark.parametrize('kind', [MagNetFusion, LAVTFusion])
 def test_padding_vectors_do_not_influence_the_pixels(kind):
     fusion = kind(C, D, is_last=False)
     visual, words, mask = inputs()

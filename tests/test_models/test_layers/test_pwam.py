@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from magnet_mm.models.fusion import PWAM, TextPWAM
+from magnet_mm.models.fusion import PWAM, FastTextPWAM, TextPWAM
 
 PIXELS, TOKENS, CHANNELS, TEXT = 5, 4, 6, 3
 
@@ -81,7 +81,12 @@ def text_pwam_by_loops(module, words, mask, pixels):
     for query in queries:
         shares = softmax([(query * key).sum() / math.sqrt(TEXT) for key in keys])
         gathered.append(sum(s * value for s, value in zip(shares, values, strict=True)))
-    visual = instance_norm([linear(module.out, g) for g in gathered])
+    gathered = [linear(module.out, g) for g in gathered]
+    if module.text_mask == 'binary':  # the real words, which stand in front
+        real = instance_norm([g for g, m in zip(gathered, mask, strict=True) if m])
+        visual = real + [torch.zeros_like(g) for g in gathered[len(real) :]]
+    else:
+        visual = instance_norm(gathered)
     language = [gelu(linear(module.text_project, word)) for word in words]
     return torch.stack(
         [gelu(linear(module.project, w * v)) for w, v in zip(language, visual, strict=True)]
@@ -142,7 +147,7 @@ def test_centred_values_lose_less_to_rounding():
 
 def test_text_pwam_by_covariance():
     """Many pixels of few channels: the deviations come from the covariance of the pixels."""
-    module = TextPWAM(TEXT, 2).double()
+    module = FastTextPWAM(TEXT, 2).double()
     pixels = torch.randn(1, 9, 2, dtype=torch.float64, requires_grad=True)
     words = torch.randn(1, TOKENS, TEXT, dtype=torch.float64, requires_grad=True)
     mask = torch.tensor([[1, 1, 1, 0]])
@@ -151,9 +156,10 @@ def test_text_pwam_by_covariance():
     assert_same_with_gradients(module(words, mask, pixels), loops, module, words, pixels)
 
 
+@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
 @pytest.mark.parametrize('text_mask', ['binary', 'additive'])
-def test_text_pwam(text_mask):
-    module = TextPWAM(TEXT, CHANNELS, text_mask).double()
+def test_text_pwam(text_mask, kind):
+    module = kind(TEXT, CHANNELS, text_mask).double()
     pixels, words, mask = inputs()
     given = mask if text_mask == 'binary' else (1 - mask) * -10000
     loops = torch.stack(
@@ -173,3 +179,44 @@ def test_additive_mask_gives_all_words_one_vector():
         assert torch.allclose(rows[0], rows[1]) is expected
         assert torch.allclose(rows[0], rows[2]) is expected
         assert F.gelu(rows).abs().sum() > 0
+
+
+@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
+def test_truth_15_padding_changes_no_real_word_in_binary_mode(kind):
+    pixels, words, mask = inputs()
+    module = kind(TEXT, CHANNELS).double()
+    short = module(words[:, :3], mask[:, :3], pixels)
+    assert (short[0] - module(words, mask, pixels)[0, :3]).abs().max() < 1e-12
+    released = kind(TEXT, CHANNELS, 'additive').double()
+    released.load_state_dict(module.state_dict())
+    change = released(words[:, :3], mask[:, :3], pixels) - released(words, mask, pixels)[:, :3]
+    assert change[0].abs().max() > 1e-3  # as published
+
+
+def test_truth_15_a_sentence_without_a_token_gives_no_nan():
+    pixels, words, mask = (x.detach().float() for x in inputs())
+    for kind in (TextPWAM, FastTextPWAM):
+        assert kind(TEXT, CHANNELS)(words, mask * 0, pixels).isfinite().all()
+    for norm in ('instance', 'layer'):
+        assert PWAM(CHANNELS, TEXT, norm=norm)(pixels, words, mask * 0).isfinite().all()
+
+
+@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('text_mask', ['binary', 'additive'])
+def test_truth_42_half_precision(kind, dtype, text_mask):
+    torch.manual_seed(0)
+    exact = kind(TEXT, CHANNELS, text_mask)
+    pixels, words, mask = (x.detach().float() for x in inputs())
+    words = 20 * words  # queries that times -10000 are beyond float16's 65504
+    expected = exact(words, mask, pixels)
+    with torch.autocast('cpu', dtype):
+        mixed = exact(words, mask, pixels)
+    mixed.float().sum().backward()
+    assert all(value.grad.isfinite().all() for value in exact.parameters())
+    half = exact.to(dtype)(words.to(dtype), mask, pixels.to(dtype))
+    assert half.dtype == dtype
+    for low in (mixed.float(), half.float()):
+        assert low.isfinite().all()
+        real = mask.bool()
+        assert torch.cosine_similarity(low[real], expected[real]).min() > 0.98

@@ -47,7 +47,7 @@ def config_of(backbone: str, head: str, text: dict | None = None) -> ConfigDict:
         auxiliary_head=[
             dict(type='MaskGroundingHead', mask_token_id=4, corruption=0.5, num_layers=1,
                  num_heads=2, ffn_channels=16),
-            dict(type='AlignmentHead'),
+            dict(type='AlignmentLoss'),
             dict(type='PixelContrastHead'),
         ],
     )  # fmt: skip

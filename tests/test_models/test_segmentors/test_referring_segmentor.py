@@ -257,7 +257,7 @@ def test_one_auxiliary_head_may_stand_without_a_list(build_model, tiny_magnet_co
 def test_auxiliary_head_without_the_pixel_embedding_it_needs(tiny_magnet_config, build_model):
     config = tiny_magnet_config()
     config.decode_head.type = 'HeadWithoutPixelEmbedding'
-    with pytest.raises(ConfigError, match='AlignmentHead needs pixel_channels.*HeadWithoutPixel'):
+    with pytest.raises(ConfigError, match='AlignmentLoss needs pixel_channels.*HeadWithoutPixel'):
         build_model(config)
     config.auxiliary_head = config.auxiliary_head[:1]  # grounding does not need it
     assert len(build_model(config).auxiliary_head) == 1

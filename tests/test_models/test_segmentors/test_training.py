@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from magnet_mm.models.targets import coverage_masks
+from magnet_mm.models.targets import soft_masks
 
 # Parameters whose gradient is zero by construction; they exist because the released checkpoint
 # and BERT have them.
@@ -59,7 +59,7 @@ def test_values_of_an_undecided_model(model, make_samples):
     images, samples = make_samples(batch=1)
     losses = model.loss(images, samples)
     # The mask covers 32 x 16 of 64 x 64 pixels; logits lie 4.2 pixels apart: about 7.6 x 3.8.
-    area = coverage_masks(samples, (16, 16)).sum().item()
+    area = soft_masks(samples, (16, 16)).sum().item()
     assert area == pytest.approx(29, abs=1)
     dice = 1 - (2 * 0.5 * area + 1) / (0.5 * 256 + area + 1)
     for prefix in ('d0.', 'd1.', 'd2.', ''):

@@ -111,7 +111,7 @@ def build_encoder(backbone: dict, fusion: str) -> CrossModalEncoder:
     )
 
 
-@pytest.mark.parametrize('fusion', ['PWAMFusion', 'MagNetFusion', 'CoupAlignFusion'])
+@pytest.mark.parametrize('fusion', ['LAVTFusion', 'MagNetFusion', 'CoupAlignFusion'])
 @pytest.mark.parametrize('name', ['resnet', 'swin', 'three_of_swin'])
 def test_encoder_with_any_backbone(name, fusion):
     """Language reaches every map; no parameter is left without a gradient."""
@@ -131,7 +131,7 @@ def test_one_group_of_layers_per_stage():
         'visual': dict(type='StagewiseAdapter', backbone=CLOSED['three_of_swin']),
         'text': dict(type='StagewiseBert', groups=(1, 1, 1, 1), config=dict(
             num_hidden_layers=4, hidden_size=8, num_attention_heads=1, intermediate_size=8)),
-        'fusion': dict(type='PWAMFusion'),
+        'fusion': dict(type='LAVTFusion'),
     })  # fmt: skip
     with pytest.raises(ConfigError, match='has 3 stages, but text.groups=.* has 4 entries'):
         MODELS.build(encoder)

@@ -4,13 +4,13 @@
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from magnet_mm.models.layers import constant
+from magnet_mm.models.layers import cache
 
 
 def counted():
     calls = []
 
-    @constant
+    @cache
     def ramp(length: int, device: torch.device) -> torch.Tensor:
         calls.append(length)
         return torch.arange(length, dtype=torch.float32, device=device)

@@ -15,7 +15,7 @@ from torch import Tensor
 _KEPT = 64
 
 
-def constant(build: Callable[..., Any]) -> Callable[..., Any]:
+def cache(build: Callable[..., Any]) -> Callable[..., Any]:
     """Keep what a function of hashable arguments returns (a tensor or a tuple of tensors).
 
     While torch traces (``torch.compile``, ``torch.export``) nothing is kept: the tensors are then
