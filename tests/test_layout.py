@@ -23,12 +23,13 @@ FILES = {
 # Version 0.1, README and docs. A name that goes has to keep its old one for a release
 # (magnet_mm/renamed.py) before it may leave this list.
 COMPONENTS = """
-ActivationCheckpointHook AlignmentLoss CentreMaskEncoder CheckpointFitHook CompileHook
+ActivationCheckpointHook AlignmentHead AlignmentLoss CentreMaskEncoder CheckpointFitHook CompileHook
 CoupAlignFusion CoupAlignHead CrossModalEncoder DurableCheckpointHook EpochSeedHook FiniteLossHook
 GeneralizedReferringDataset GeneralizedReferringMetric GroupedOptimWrapperConstructor ImageSampler
 JsonLinesReferringDataset LAVTHead LoadReferringImage LoadReferringMask MagNetFusion
 MaskGroundingHead MemoryLogProcessor MixedReferringDataset MultiClassDiceLoss
-OneQueryMask2FormerHead LAVTFusion PackReferringInputs PixelContrastHead PooledMaskEncoder
+OneQueryMask2FormerHead LAVTFusion PWAMFusion PackReferringInputs PixelContrastHead
+PooledMaskEncoder
 ReferringDataset ReferringMetric ReferringSegmentor ReferringTTAModel ReferringVisualizationHook
 ReferringVisualizer ResumeHook SafeCheckpointHook SentenceMaskAlignment SentencePixelAggregation
 StagewiseAdapter StagewiseBert StagewiseDarknet StagewiseResNet StagewiseSwin StagewiseTextEncoder

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import CheckpointError
-from magnet_mm.released.key_map import KeyMap, convert_layout
+from magnet_mm.released.key_map import KeyMap, convert_layout, find_in
 from magnet_mm.released.published import read_published
 from magnet_mm.version import __version__
 
@@ -97,14 +99,18 @@ def convert_state_dict(
         CheckpointError: listing what is missing, unexpected, of the wrong shape or of other values.
     """
     converted: dict[str, Tensor] = {}
-    unexpected, wrong_shape, wrong_value = [], [], []
+    unexpected, wrong_shape, wrong_value, dropped = [], [], [], []
     for key, tensor in published.items():
         try:
             ours = key_map.translate(key)
         except CheckpointError:
             unexpected.append(key)
             continue
-        if ours is None or (ours not in target and ours.startswith(TRAINING_ONLY)):
+        if ours is None:
+            continue
+        ours = find_in(target, ours)
+        if ours not in target and ours.startswith(TRAINING_ONLY):
+            dropped.append(f'{key} (would be {ours})')
             continue
         if ours not in target or ours in converted:
             unexpected.append(f'{key} (would be {ours})')
@@ -137,6 +143,12 @@ def convert_state_dict(
         raise CheckpointError(
             f'{source} does not fit {key_map.name} as in {key_map.config}; nothing was written.\n'
             + '\n'.join(problems)
+        )
+    if dropped:
+        print_log(
+            f'{source}: the model has no place for what only training needs: {", ".join(dropped)}',
+            logger='current',
+            level=logging.WARNING,
         )
     return converted
 

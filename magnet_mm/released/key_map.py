@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,8 @@ class KeyMap:
     Attributes:
         name: what the layout is called in messages.
         rules: ``(pattern, replacement)`` pairs for ``re.fullmatch`` on the whole key; the first
-            that matches wins.
+            that matches wins. A ``*`` in a replacement is the number of a module in a list, found
+            by what its keys are called.
         without_effect: patterns of keys that do not change the masks and have no counterpart here.
         config: the config whose model takes the result.
         layouts: the published forms it covers, see :mod:`magnet_mm.released.published`.
@@ -45,6 +46,23 @@ class KeyMap:
             if match:
                 return match.expand(replacement)
         raise CheckpointError(f'The key {key!r} does not belong to a {self.name} checkpoint.')
+
+
+def find_in(target: Collection[str], key: str) -> str:
+    """Put the number in the place of a ``*`` in a key; a key that has none stays as it is.
+
+    Raises:
+        CheckpointError: when several modules of the list have such a key.
+    """
+    if '*' not in key:
+        return key
+    pattern = re.escape(key).replace(r'\*', r'\d+')
+    places = [ours for ours in target if re.fullmatch(pattern, ours)]
+    if len(places) > 1:
+        raise CheckpointError(
+            f'{key} could be {", ".join(places)}; convert with a config that has one of them.'
+        )
+    return places[0] if places else key
 
 
 def convert_layout(key: str, tensor: Tensor) -> Tensor:

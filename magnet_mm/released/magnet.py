@@ -102,8 +102,9 @@ MAGNET = KeyMap(
         (r'classifier\.predictor\.mask_embed\.layers\.0\.(.+)', r'decode_head.mask_embed.0.\1'),
         (r'classifier\.predictor\.mask_embed\.layers\.1\.(.+)', r'decode_head.mask_embed.2.\1'),
         (r'classifier\.predictor\.mask_embed\.layers\.2\.(.+)', r'decode_head.mask_embed.4.\1'),
-        # The sentence projection of the alignment loss, the one training-only layer.
-        (r'lang_proj\.(.+)', r'auxiliary_head.1.lang_proj.\1'),
+        # The sentence projection of the alignment loss, the one training-only layer; that head
+        # stands anywhere in the list.
+        (r'lang_proj\.(.+)', r'auxiliary_head.*.lang_proj.\1'),
     ],
     without_effect=[
         r'image_model\.norm\d\..+',

@@ -45,6 +45,15 @@ def test_stack_masks():
     assert masks[1].sum() == 0
 
 
+@pytest.mark.parametrize('label', [2, 255])
+def test_truth_16_another_label_than_0_and_1_is_an_error(label):
+    good, bad = sample_of(MASK), sample_of([[label] + MASK[0][1:]] + MASK[1:])
+    bad.set_metainfo(dict(ref_id=7))
+    for read in (stack_masks, lambda x: soft_masks(x, (2, 2)), lambda x: nearest_masks(x, (2, 2))):
+        with pytest.raises(DataError, match=rf'ref 7 \(cat.jpg\) holds the labels {label} beside'):
+            read([good, bad])
+
+
 def test_soft_masks_look_around_where_the_logits_lie():
     # 2x2 logits of an 8x8 mask lie on its corner pixels and see 5x5 pixels, 3x3 of them inside.
     mask = torch.zeros(8, 8)

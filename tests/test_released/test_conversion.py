@@ -172,6 +172,28 @@ def test_training_only_parts_may_be_missing(base, swinb_targets):
     assert not any(key.startswith('auxiliary_head') for key in converted)
 
 
+def test_truth_44_the_alignment_loss_is_found_wherever_it_stands(base, swinb_targets, monkeypatch):
+    said = []
+    monkeypatch.setattr(conversion, 'print_log', lambda text, **_: said.append(text))
+    published, ours = base('magnet'), 'auxiliary_head.1.lang_proj'
+    for place in (0, 5):
+        renamed = {
+            key.replace(ours, f'auxiliary_head.{place}.lang_proj'): value
+            for key, value in swinb_targets['magnet'].items()
+        }
+        converted = convert_state_dict(published, MAGNET, renamed)
+        for name in ('weight', 'bias'):
+            assert f'auxiliary_head.{place}.lang_proj.{name}' in converted
+    absent = {key: value for key, value in swinb_targets['magnet'].items() if ours not in key}
+    converted = convert_state_dict(published, MAGNET, absent)
+    assert not any('lang_proj' in key for key in converted)
+    assert len(said) == 1 and 'no place' in said[0] and 'lang_proj.weight' in said[0]
+    twice = dict(swinb_targets['magnet'])
+    twice['auxiliary_head.2.lang_proj.weight'] = twice[f'{ours}.weight']
+    with pytest.raises(CheckpointError, match=r'could be auxiliary_head\.1.*auxiliary_head\.2'):
+        convert_state_dict(published, MAGNET, twice)
+
+
 def test_lists_everything_that_does_not_fit(base, swinb_targets):
     published = base('magnet')
     del published['classifier.predictor.query_feat.weight']

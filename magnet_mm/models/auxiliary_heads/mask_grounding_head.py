@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEncoder, BertPredictionHeadTransform
 
+from magnet_mm.errors import ConfigError
 from magnet_mm.models.layers import cell_centres
 from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures
@@ -44,6 +45,9 @@ class MaskGroundingHead(BaseModule):
         ffn_channels: their FFN width; 3072 (our choice, BERT-base).
         loss_weight: 1.0 (our choice).
         mask_encoder: config of what makes the mask token; None takes :class:`CentreMaskEncoder`.
+
+    Raises:
+        ConfigError: when ``mask_token_id`` is outside the vocabulary.
     """
 
     derived_arguments = ('visual_channels', 'text_channels', 'vocabulary_size')
@@ -64,6 +68,12 @@ class MaskGroundingHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if not 0 <= mask_token_id < vocabulary_size:
+            raise ConfigError(
+                f'mask_token_id={mask_token_id}, but the text encoder has the token ids 0 to '
+                f"{vocabulary_size - 1}. Give the id of [MASK] in the tokenizer's vocabulary: 103 "
+                'in bert-base-uncased, 4 in magnet_mm://refshapes.'
+            )
         self.mask_token_id = mask_token_id
         self.corruption = corruption
         self.masked_share = masked_share

@@ -64,6 +64,7 @@ class StagewiseTextEncoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.sizes = self._read_sizes(model_type, config or {})
+        self.longest: int | None = None  # tokens of a sentence, at most
         self.groups = tuple(groups)
         self.pretrained = pretrained
         self.model_class: type[PreTrainedModel] = MODEL_MAPPING[type(self.sizes)]
@@ -77,6 +78,7 @@ class StagewiseTextEncoder(BaseModule):
             self._check_groups()
         else:
             self._keep_whole(model)
+        self.longest = self._count_positions()
         for name in frozen:
             try:
                 self.get_submodule(name).requires_grad_(False)
@@ -187,6 +189,19 @@ class StagewiseTextEncoder(BaseModule):
         """Number of token ids."""
         return self.word_embedding.shape[0]
 
+    def _count_positions(self) -> int | None:
+        """Count the tokens that there are positions for; None where positions are relative.
+
+        RoBERTa and its kin count from behind the padding id.
+        """
+        rooms = [
+            module.num_embeddings - (-1 if module.padding_idx is None else module.padding_idx) - 1
+            for name, module in self.named_modules()
+            if isinstance(module, nn.Embedding)
+            and name.rpartition('.')[2].startswith('position_embedding')
+        ]
+        return min(rooms, default=None)
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **text: Tensor) -> TextFeatures:
         """Run the whole encoder, ``[B, T]`` int64 each."""
         embeddings = words = self.embed(input_ids)
@@ -215,10 +230,28 @@ class StagewiseTextEncoder(BaseModule):
         print_log(f'Loaded {name} weights from {self.pretrained}', logger='current')
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """``[B, T]`` int64 to embeddings ``[B, T, D]``."""
-        if not self.stagewise:
-            return self.model.get_input_embeddings()(input_ids)
-        return self.embeddings_project(self.embeddings(input_ids=input_ids))
+        """``[B, T]`` int64 to embeddings ``[B, T, D]``.
+
+        Raises:
+            ConfigError: for sentences longer than :attr:`longest`, or (on the CPU, where torch
+                says so) ids outside the vocabulary.
+        """
+        if self.longest is not None and input_ids.shape[1] > self.longest:
+            raise ConfigError(
+                f'max_tokens={input_ids.shape[1]}, but this {self.sizes.model_type} has positions '
+                f'for {self.longest} tokens. Set max_tokens={self.longest} or less in '
+                'TokenizeExpression, in every pipeline.'
+            )
+        try:
+            if not self.stagewise:
+                return self.model.get_input_embeddings()(input_ids)
+            return self.embeddings_project(self.embeddings(input_ids=input_ids))
+        except IndexError as error:
+            raise ConfigError(
+                f'The sentences hold token ids up to {int(input_ids.max())}, but the vocabulary of '
+                f'this {self.sizes.model_type} has {self.vocabulary_size}. Give TokenizeExpression '
+                "the text encoder's own tokenizer."
+            ) from error
 
     def additive_mask(self, attention_mask: Tensor) -> Tensor:
         """0/1 mask ``[B, T]`` to ``[B, 1, 1, T]``: 0 for tokens, -10000 for padding [C].

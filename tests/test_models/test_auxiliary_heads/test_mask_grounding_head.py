@@ -18,7 +18,14 @@ D, VOCABULARY = 8, 6
 def build(**kwargs) -> MaskGroundingHead:
     """A small head; it reads a last visual map of 5 channels."""
     return MaskGroundingHead(
-        (3, 5), D, VOCABULARY, num_layers=2, num_heads=2, ffn_channels=16, **kwargs
+        (3, 5),
+        D,
+        VOCABULARY,
+        mask_token_id=4,
+        num_layers=2,
+        num_heads=2,
+        ffn_channels=16,
+        **kwargs,
     ).eval()
 
 

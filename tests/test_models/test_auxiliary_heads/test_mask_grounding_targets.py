@@ -1,9 +1,10 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Which words Mask Grounding asks for and hides (docs/methods/magnet.md), by hand."""
+"""Which words Mask Grounding masks and replaces (docs/methods/magnet.md), by hand."""
 
 import pytest
 import torch
 
+from magnet_mm.errors import ConfigError
 from magnet_mm.models.auxiliary_heads import MaskGroundingHead
 
 CLS, SEP, PAD, MASK = 101, 102, 0, 103
@@ -25,7 +26,7 @@ def build(**kwargs):
     return MaskGroundingHead(
         visual_channels=[4, 8],
         text_channels=16,
-        vocabulary_size=30,
+        vocabulary_size=4000,
         num_layers=1,
         num_heads=2,
         ffn_channels=16,
@@ -40,7 +41,7 @@ def fix_chance(monkeypatch, masked, replaced):
 
 
 def test_hand_made_sentence(monkeypatch):
-    """Ask for "left" and "dog"; hide "left", leave "dog" as it is."""
+    """Mask "left" and "dog"; replace "left", leave "dog" as it is."""
     masked = torch.zeros(3, 8, dtype=torch.bool)
     replaced = torch.zeros(3, 8, dtype=torch.bool)
     masked[0, 2] = masked[0, 4] = True
@@ -90,3 +91,9 @@ def test_no_forced_minimum():
     ids = SENTENCES[1:2].repeat(2000, 1)
     _, targets = build().corrupt_text(ids, SPECIAL[1:2].repeat(2000, 1))
     assert (targets != -1).any(1).float().mean().item() == pytest.approx(0.15, abs=0.03)
+
+
+@pytest.mark.parametrize('token', [4000, -1])
+def test_truth_39_a_mask_token_outside_the_vocabulary(token):
+    with pytest.raises(ConfigError, match=f'mask_token_id={token}, .* 0 to 3999.*tokenizer'):
+        build(mask_token_id=token)

@@ -141,3 +141,30 @@ def test_weights_of_another_architecture(tmp_path):
     )
     with pytest.raises(CheckpointError, match="model_type is 'bert', not 'electra'"):
         encoder.init_weights()
+
+
+@pytest.mark.parametrize(
+    ('model_type', 'sizes', 'longest'),
+    [
+        ('bert', SIZES, 20),
+        ('roberta', SIZES | dict(pad_token_id=1), 18),
+        ('electra', SIZES | dict(embedding_size=8), 20),
+        ('distilbert', DISTILBERT, 20),
+        ('albert', SIZES | dict(embedding_size=8), 20),
+    ],
+)
+def test_truth_39_a_sentence_beyond_the_positions_says_what_to_change(model_type, sizes, longest):
+    groups = (3,) if model_type not in AS_A_WHOLE else (1,)
+    encoder = StagewiseTextEncoder(model_type, groups, config=sizes).eval()
+    ids = torch.full((2, longest), 5)
+    assert encoder(ids, torch.ones_like(ids)).words.isfinite().all()
+    ids = torch.full((2, longest + 1), 5)
+    with pytest.raises(ConfigError, match=f'max_tokens={longest + 1}, .* max_tokens={longest} or'):
+        encoder(ids, torch.ones_like(ids))
+
+
+@pytest.mark.parametrize(('model_type', 'sizes'), [('bert', SIZES), ('distilbert', DISTILBERT)])
+def test_truth_39_ids_of_another_vocabulary(model_type, sizes):
+    encoder = StagewiseTextEncoder(model_type, (3,), config=sizes)
+    with pytest.raises(ConfigError, match='ids up to 2000, .* has 60.*own tokenizer'):
+        encoder.embed(torch.tensor([[1, 2000, 2]]))
