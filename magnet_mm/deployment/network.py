@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Mapping
 
 import torch
@@ -12,7 +11,6 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
-from mmseg.models.backbones.swin import ShiftWindowMSA
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -35,9 +33,6 @@ class LogitsNetwork(nn.Module):
     def __init__(self, segmentor: nn.Module) -> None:
         super().__init__()
         segmentor.auxiliary_head = nn.ModuleList()
-        for module in segmentor.modules():
-            if getattr(type(module), 'window_reverse', None) is ShiftWindowMSA.window_reverse:
-                module.window_reverse = types.MethodType(_window_reverse, module)
         self.segmentor = revert_sync_batchnorm(segmentor).requires_grad_(False)
         self.eval()
 
@@ -73,18 +68,6 @@ class LogitsNetwork(nn.Module):
         mask = (torch.arange(tokens) < lengths[:, None]).long()
         ids = torch.randint(1, self.vocabulary_size, (batch, tokens), generator=generator) * mask
         return images.to(device), ids.to(device), mask.to(device)
-
-
-def _window_reverse(self: ShiftWindowMSA, windows: Tensor, height: int, width: int) -> Tensor:
-    """Windows ``[B * n, w, w, C]`` back to maps ``[B, height, width, C]``.
-
-    mmseg computes B as ``int(n_windows / float)``, which a recorder turns into a constant: the
-    exported network would then mix the images of any other batch size.
-    """
-    size, channels = self.window_size, windows.shape[-1]
-    rows, columns = height // size, width // size
-    maps = windows.view(-1, rows, columns, size, size, channels).transpose(2, 3)
-    return maps.reshape(-1, height, width, channels)
 
 
 def load_network(
