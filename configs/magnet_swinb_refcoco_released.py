@@ -8,3 +8,14 @@
 _base_ = './magnet_swinb_refcoco.py'
 
 model = dict(backbone=dict(fusion=dict(text_mask='additive')))  # [C]
+
+# A sentence of more than 20 tokens is cut with its [SEP], as LAVT does (docs/fidelity.md).
+train_pipeline = [
+    dict(step, keep_sep=False) if step['type'] == 'TokenizeExpression' else step
+    for step in _base_.train_pipeline
+]
+test_pipeline = train_pipeline
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -253,3 +253,20 @@ def test_the_ablations_of_coupalign(kind, count):
         assert head.pop('type') == 'LAVTHead'
         assert set(head) <= {'channels', 'norm_cfg', 'loss_decode'}
         assert all(whole[key] == value for key, value in head.items())
+
+
+def test_truth_6_configs_for_released_weights_cut_sentences_as_released():
+    def cuts(name):
+        config = Config.fromfile(str(ROOT / f'{name}.py'))
+        found = set()
+        for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            for step in config[loader].dataset.pipeline:
+                if step.type == 'TokenizeExpression':
+                    found.add(step.get('keep_sep', True))
+        [keep_sep] = found
+        return not keep_sep
+
+    for data in ('refcoco', 'refcocoplus', 'refcocog-umd', 'refcocog-google'):
+        assert cuts(f'lavt_swinb_{data}') and not cuts(f'magnet_swinb_{data}')
+    assert cuts('magnet_swinb_refcoco_released')
+    assert not cuts('lavt_tiny_refshapes')

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from pycocotools import mask as coco_mask
 
-from magnet_mm.datasets.annotations.masks import segmentation_to_rle
+from magnet_mm.datasets.annotations.target_masks import target_rle
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import Item
 
@@ -77,7 +77,7 @@ class ItemSource:
         """Share of the image that the object covers, 0 to 1, from the annotation alone."""
         info = self.info(item)
         height, width = info['height'], info['width']
-        rle = segmentation_to_rle(info['segmentation'], height, width, info['img_path'])
+        rle = target_rle(info, height, width, info['img_path'])
         return float(coco_mask.area(rle)) / (height * width)
 
     def _find(self, item: Item) -> int:

@@ -10,7 +10,8 @@ import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from magnet_mm.errors import ConfigError
+from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.generalized_scores import (
     apply_no_target_rule,
     generalized_iou,
@@ -24,13 +25,15 @@ from magnet_mm.evaluation.results_io import Item
 class GeneralizedReferringMetric(ReferringMetric):
     """gIoU, cIoU, N-acc, T-acc and Pr@X in percent, see :func:`score_generalized_items`.
 
-    Samples without ``no_target`` have a target. The items carry ``no_target`` and
-    ``predicted_no_target``, too.
+    Samples without ``no_target`` have a target. A prediction says 'no target' where the model's
+    own answer does (``pred_no_target``); where a model has none, by ``min_target_pixels``. The
+    items carry ``no_target`` and ``predicted_no_target``, too, and the mask before that answer.
 
     Args:
-        min_target_pixels: a prediction of fewer pixels says 'no target' and counts as empty, at
-            the resolution that is scored. 50 is our choice: the released ReLA decides by a
-            classifier of its own, which a mask model does not have. 1 counts every pixel.
+        min_target_pixels: of a model without an answer, a mask of fewer pixels says 'no target', at
+            the resolution that is scored. 50 is our choice; 1 takes empty masks alone.
+        count_ignored: the union of a target that was answered by 'no target' still holds the
+            ignored mask, as in the released ReLA; False counts such a prediction as empty.
         **kwargs: see :class:`ReferringMetric`.
 
     Raises:
@@ -39,8 +42,11 @@ class GeneralizedReferringMetric(ReferringMetric):
 
     counted = (*ReferringMetric.counted, 'predicted')
 
-    def __init__(self, min_target_pixels: int = 50, **kwargs: Any) -> None:
+    def __init__(
+        self, min_target_pixels: int = 50, count_ignored: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.count_ignored = count_ignored
         if min_target_pixels < 1:
             raise ConfigError(
                 'GeneralizedReferringMetric: min_target_pixels must be at least 1 (an empty '
@@ -48,14 +54,25 @@ class GeneralizedReferringMetric(ReferringMetric):
             )
         self.min_target_pixels = min_target_pixels
 
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of one batch, see :meth:`ReferringMetric.process`.
+
+        Raises:
+            DataError: as there; or a mask was emptied by the model's answer and has no logits.
+        """
+        super().process(data_batch, [_with_mask(sample) for sample in data_samples])
+
     def count(self, prediction: Tensor, ground_truth: Tensor) -> Tensor:
         """Intersection, union and predicted pixels, int64 [3]."""
         return torch.cat([super().count(prediction, ground_truth), prediction.sum()[None]])
 
     def complete_item(self, item: Item, sample: dict) -> None:
         """Apply the no-target rule to the record of a sample."""
+        answer = sample.get('answered_no_target')
+        if answer is None:
+            answer = item['predicted'] < self.min_target_pixels
         no_target = bool(sample.get('no_target', False))
-        apply_no_target_rule(item, no_target, self.min_target_pixels)
+        apply_no_target_rule(item, no_target, answer, self.count_ignored)
 
     def item_iou(self, item: Item) -> float:
         """IoU of one item, 1 for a recognised no-target item."""
@@ -64,3 +81,22 @@ class GeneralizedReferringMetric(ReferringMetric):
     def score(self, items: Sequence[Item]) -> dict[str, float]:
         """Return the scores of GRES."""
         return score_generalized_items(items)
+
+
+def _with_mask(sample: dict) -> dict:
+    """Return a sample with the mask as it was before the model answered that nothing is meant."""
+    if 'pred_no_target' not in sample:
+        return sample
+    answer = bool(sample['pred_no_target'])
+    sample = {**sample, 'answered_no_target': answer, 'pred_no_target': False}
+    if answer:
+        if 'seg_logits' not in sample:
+            raise DataError(
+                f'the sample of {sample.get("img_path", "an image")} says that nothing is meant, '
+                'but has no seg_logits, whose mask the union needs'
+            )
+        logits = sample['seg_logits']['data']
+        rule = ForegroundRule.of(sample, logits.shape[0])
+        mask = rule.mask(rule.foreground(logits.float()))
+        sample['pred_sem_seg'] = dict(data=mask[None])
+    return sample

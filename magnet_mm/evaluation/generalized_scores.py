@@ -16,26 +16,35 @@ from magnet_mm.evaluation.results_io import Item
 from magnet_mm.evaluation.scores import PRECISION_TENTHS
 
 
-def apply_no_target_rule(item: Item, no_target: bool, min_target_pixels: int) -> None:
-    """Decides whether a prediction says 'no target', and counts its pixels accordingly, in place.
+def apply_no_target_rule(
+    item: Item, no_target: bool, predicted_no_target: bool, count_ignored: bool = True
+) -> None:
+    """Count the pixels of an item whose prediction may say 'no target', in place.
 
-    A prediction of fewer than ``min_target_pixels`` pixels says 'no target' and counts as empty.
-    Afterwards a no-target item that was recognised has union 0, one that was not has the
-    predicted pixels as union, and an overlooked target has its own pixels as union.
+    Where it does, its mask is ignored: the intersection is 0. The union of an item with a target
+    still holds the ignored mask, as in the released ReLA, or, with ``count_ignored=False``, the
+    target's own pixels alone. A no-target item that was recognised has union 0, one that was not
+    has the predicted pixels as union.
 
     Args:
         item: With ``intersection``, ``union`` and ``predicted`` (pixels; removed); gets
             ``no_target`` and ``predicted_no_target``.
         no_target: Whether the expression means nothing.
-        min_target_pixels: See above, in pixels at the scored resolution.
+        predicted_no_target: Whether the prediction says so.
+        count_ignored: See above.
+
+    Source: docs/data.md, gRefCOCO.
     """
     predicted = item.pop('predicted')
     item['no_target'] = no_target
-    item['predicted_no_target'] = predicted < min_target_pixels
-    if item['predicted_no_target']:
-        # without the prediction, the union is the ground truth: union - predicted + intersection
+    item['predicted_no_target'] = predicted_no_target
+    if not predicted_no_target:
+        return
+    if no_target:
+        item['union'] = 0
+    elif not count_ignored:  # without the prediction: union - predicted + intersection
         item['union'] += item['intersection'] - predicted
-        item['intersection'] = 0
+    item['intersection'] = 0
 
 
 def generalized_iou(item: Item) -> float:

@@ -1,5 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""COCO segmentations of RefShapes' masks: polygons, and some run-length encodings of both forms."""
+"""COCO segmentations of RefShapes' masks: polygons, and some lists of one run-length encoding.
+
+`refer` reads these two forms; it cannot read a bare RLE dict, nor uncompressed run lengths.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pycocotools import mask as mask_utils
 
 from magnet_mm.refshapes.drawing import SCALE
 
-#: Shares of the masks written as compressed and as uncompressed run lengths (our choice).
-COMPRESSED_SHARE = UNCOMPRESSED_SHARE = 0.05
+#: Share of the masks written as run lengths though they could be polygons (our choice).
+RLE_SHARE = 0.1
 #: Parts of a mask smaller than this many image pixels are left out.
 SMALLEST_PART = 3
 
@@ -33,12 +36,10 @@ def segmentation(rng: np.random.Generator, mask: np.ndarray) -> dict[str, Any]:
     height, width = mask.shape[0] // SCALE, mask.shape[1] // SCALE
     draw = rng.random()
     polygons, has_hole = _polygons(mask)
-    if has_hole or draw < COMPRESSED_SHARE + UNCOMPRESSED_SHARE:
+    if has_hole or draw < RLE_SHARE:
         small = cv2.resize(mask * 255, (width, height), interpolation=cv2.INTER_AREA) >= 128
         rle = mask_utils.encode(np.asfortranarray(small.astype(np.uint8)))
-        compressed = draw < COMPRESSED_SHARE or (has_hole and draw < 0.5)
-        counts = rle['counts'].decode('ascii') if compressed else _run_lengths(small)
-        written: Any = {'size': [height, width], 'counts': counts}
+        written: Any = [{'size': [height, width], 'counts': rle['counts'].decode('ascii')}]
     else:
         rle = mask_utils.merge(mask_utils.frPyObjects(polygons, height, width))
         written = polygons
@@ -65,10 +66,3 @@ def _polygons(mask: np.ndarray) -> tuple[list[list[float]], bool]:
         points = cv2.approxPolyDP(contour, 0.7, closed=True)[:, 0]
         polygons.append([float(value) / SCALE for value in points.ravel()])
     return polygons, has_hole
-
-
-def _run_lengths(mask: np.ndarray) -> list[int]:
-    """Uncompressed COCO counts: column by column, zeros first."""
-    flat = np.concatenate([[0], mask.ravel(order='F').astype(np.int8)])
-    changes = np.flatnonzero(np.diff(flat))
-    return [int(count) for count in np.diff([0, *changes, mask.size])]

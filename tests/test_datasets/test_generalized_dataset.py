@@ -15,6 +15,7 @@ from mmseg.registry import DATASETS
 
 from magnet_mm.data_tools.checking import check_root
 from magnet_mm.data_tools.conversion import refcoco_to_jsonl
+from magnet_mm.datasets.annotations import refs_reader
 from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
 from magnet_mm.datasets.annotations.refs_reader import read_refs
 from magnet_mm.errors import DataError
@@ -233,3 +234,52 @@ def test_images_held_out_by_grefcoco_are_excluded(config, write_data, refs, inst
         )
     )
     assert [info['ref_id'] for info in dataset] == [99]
+
+
+@pytest.mark.parametrize('form', ['json', 'p'])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda ref: ref['sentences'].append(ref['sentences'][0]), 'has sentence 100 twice'),
+        (lambda ref: ref['sentences'][0].update(kind='left/right'), 'should be a short label'),
+        (lambda ref: ref.update(ref_id=2**70), '64 bits cannot hold'),
+        (lambda ref: ref['sentences'][0].update(sent_id=True), '"sent_id" must be int, found bool'),
+    ],
+)
+def test_truth_5_the_checks_of_refcoco_hold_for_grefcoco(tmp_path, grefs, form, change, message):
+    change(grefs[0])
+    path = tmp_path / f'grefs(unc).{form}'
+    path.write_bytes(pickle.dumps(grefs, 2) if form == 'p' else json.dumps(grefs).encode())
+    for generalized in (True, None):
+        with pytest.raises(DataError, match=message):
+            read_refs(str(path), generalized)
+
+
+def test_truth_5_sizes_are_checked(config, instances):
+    instances['images'][0].update(height=10**6, width=10**6)
+    config[1](content=instances)
+    with pytest.raises(DataError, match='which is no image'):
+        DATASETS.build(config[0])
+
+
+def test_truth_5_the_wrong_dataset_type_is_named(config):
+    arguments = dict(config[0], type='ReferringDataset')
+    with pytest.raises(DataError, match="set type='GeneralizedReferringDataset'|For gRefCOCO"):
+        DATASETS.build(arguments)
+
+
+def test_truth_26_a_ref_without_sentences_is_skipped_and_counted(
+    config, grefs, tmp_path, monkeypatch
+):
+    grefs[1]['sentences'] = []
+    grefs[2]['sentences'] = []
+    config[1](grefs)
+    said = []
+    monkeypatch.setattr(refs_reader, 'print_log', lambda text, **more: said.append(text))
+    dataset = DATASETS.build(dict(config[0], test_mode=True, pipeline=[]))
+    assert {info['ref_id'] for info in dataset} == {4, 5}
+    assert len(said) == 1 and '2 of 5 refs have no sentence and are left out' in said[0]
+    result = check_root(tmp_path)
+    [found] = [one for one in result.findings if 'no sentence' in one.problem]
+    assert (found.level, found.count) == ('warning', 2)
+    assert sum(split.refs for split in result.refs_files[0].splits.values()) == 3

@@ -285,3 +285,24 @@ def test_own_data_mixed_with_refcoco(root, write_data, refs):
 def test_parse_line_gives_the_sentence_kinds():
     text = json.dumps({**without('expression'), 'expressions': ['a', 'b'], 'kind': ['x', None]})
     assert [s['kind'] for s in parse_line(text, 'here')['sentences']] == ['x', None]
+
+
+@pytest.mark.parametrize('kind', ['left/right', '', 'x' * 41, 'a\x1b[2J', 7, ['ok', 'left/right']])
+def test_truth_24_a_kind_that_no_table_can_hold_is_refused_on_reading(root, kind):
+    config = write(root, {**without('expression'), 'expressions': ['a', 'b'], 'kind': kind})
+    with pytest.raises(DataError, match='line 1: "kind" should be a short label'):
+        DATASETS.build(config)
+    result = check_root(root)
+    assert not result.ok
+    assert any('"kind" should be a short label' in one.problem for one in result.findings)
+
+
+def test_truth_27_a_list_of_rles_as_mask(root, pipeline):
+    parts = [
+        dict(size=[HEIGHT, WIDTH], counts=[HEIGHT * WIDTH - 1, 1]),
+        dict(size=[HEIGHT, WIDTH], counts=[0, 1, HEIGHT * WIDTH - 1]),
+    ]
+    dataset = DATASETS.build(dict(write(root, line(parts)), pipeline=pipeline[:2]))
+    mask = dataset[0]['gt_seg_map']
+    assert mask.sum() == 2 and mask[0, 0] == mask[-1, -1] == 1
+    assert check_root(root).ok

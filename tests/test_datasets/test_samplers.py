@@ -114,3 +114,20 @@ def test_ranks_get_neighbours_and_every_item(monkeypatch):
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
         parts.append(list(ImageSampler(Images('ababa'))))
     assert parts == [[0, 2], [4, 1], [3, 0]]  # the padding is the last item of the last rank
+
+
+def test_truth_1_an_index_keeps_its_epoch_through_arithmetic():
+    index = EpochIndex(37, epoch=2, seed=5)
+    for found, value in ((index % 10, 7), (index - 30, 7), (index // 5, 7), (index % 10 % 4, 3)):
+        assert type(found) is EpochIndex and found == value
+        assert (found.epoch, found.seed, found.position) == (2, 5, 37)
+    assert (3 + index, (3 + index).position) == (40, 37)
+    assert type(index + 0.5) is float and type(index * 2) is int
+    again = pickle.loads(pickle.dumps(index % 10))
+    assert (again, again.epoch, again.seed, again.position) == (7, 2, 5, 37)
+
+
+def test_the_old_name_of_the_sampler_warns():
+    with pytest.warns(DeprecationWarning, match='EpochSampler'):
+        sampler = DATA_SAMPLERS.build(dict(type='VisitSampler', dataset=[1, 2]))
+    assert type(sampler) is EpochSampler

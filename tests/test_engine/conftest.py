@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, METRICS, MODELS
+from refcoco_root import pipeline, vocabulary, write_data  # noqa: F401
 from torch.utils.data import Dataset
 
 import magnet_mm.engine  # noqa: F401  registers the hooks

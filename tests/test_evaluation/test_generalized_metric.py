@@ -188,3 +188,58 @@ def test_two_processes_score_like_one(tmp_path):
         process.join()
         assert process.exitcode == 0
     assert results == {0: expected, 1: expected}
+
+
+def rela_scores(data, answers):
+    """gIoU and cIoU as the released ReLA computes them (docs/data.md), written anew."""
+    ious, intersections, unions = [], 0, 0
+    for one, answer in zip(data, answers, strict=True):
+        prediction, truth = one.pred_sem_seg.data[0].bool(), one.gt_sem_seg.data[0].bool()
+        if one.get('no_target', False):
+            ious.append(float(answer))
+            unions += 0 if answer else int(prediction.sum())
+            continue
+        union = int((prediction | truth).sum())
+        intersection = 0 if answer else int((prediction & truth).sum())
+        ious.append(intersection / union)
+        intersections, unions = intersections + intersection, unions + union
+    return 100 * sum(ious) / len(ious), 100 * intersections / unions
+
+
+def test_truth_11_rela_keeps_the_ignored_mask_in_the_union():
+    data = [  # an ignored mask of one row beside its target, and one inside it
+        *samples(),
+        sample(6, rows(11, 12), rows(0, 3), 'single-target'),
+        sample(7, rows(0, 1), rows(0, 3), 'single-target'),
+    ]
+    answers = [int(one.pred_sem_seg.data.sum()) < 24 for one in data]
+    giou, ciou = rela_scores(data, answers)
+    scores = evaluate(build(), data)
+    assert (scores['gIoU'], scores['cIoU']) == pytest.approx((giou, ciou))
+    assert ciou == pytest.approx(100 * 84 / (72 + 120 + 60 + 24 + 48 + 36))
+    emptied = evaluate(build(count_ignored=False), data)
+    assert emptied['cIoU'] == pytest.approx(100 * 84 / (72 + 120 + 60 + 24 + 36 + 36))
+    assert {key: value for key, value in emptied.items() if key != 'cIoU'} == pytest.approx(
+        {key: value for key, value in scores.items() if key != 'cIoU'}
+    )
+
+
+def test_truth_11_the_answer_of_the_model_goes_before_the_pixels():
+    """The model says that nothing is meant of sample 0 (60 pixels), and of no other."""
+    data = samples()
+    for number, one in enumerate(data):
+        one.set_field(torch.tensor(number == 0), 'pred_no_target', dtype=torch.Tensor)
+        if number == 0:
+            one.pred_sem_seg.data = torch.zeros_like(one.pred_sem_seg.data)  # as the model does
+    scores = evaluate(build(), data)
+    whole = samples()
+    assert (scores['gIoU'], scores['cIoU']) == pytest.approx(
+        rela_scores(whole, [True] + [False] * 5)
+    )
+    assert scores['N-acc'] == 0 and scores['T-acc'] == pytest.approx(100 * 2 / 3)
+
+
+def test_truth_19_precision_counts_equality_where_cris_does_not():
+    # 10 of 20 pixels: IoU is exactly 0.5
+    items = [dict(no_target=False, predicted_no_target=False, intersection=10, union=20)]
+    assert score_generalized_items(items)['Pr@0.5'] == 100

@@ -18,6 +18,6 @@ train_dataloader = dict(dataset=generalized)
 val_dataloader = dict(dataset=generalized)
 test_dataloader = dict(dataset=generalized)
 
-# fewer than 50 predicted pixels say "no target" (our choice; see the metric)
+# of a model without a no-target answer, fewer than 50 pixels say "no target" (our choice)
 val_evaluator = dict(_delete_=True, type='GeneralizedReferringMetric', min_target_pixels=50)
 test_evaluator = val_evaluator

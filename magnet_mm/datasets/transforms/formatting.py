@@ -10,6 +10,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
+from magnet_mm.datasets.annotations.masks import check_binary
+
 TOKENS = ('input_ids', 'attention_mask', 'special_tokens_mask')
 META_KEYS = (
     'img_path',
@@ -46,6 +48,9 @@ class PackReferringInputs(BaseTransform):
     Args:
         meta_keys (tuple[str, ...]): Keys that become metainfo where present.
 
+    Raises:
+        DataError: The mask has another label than 0 and 1.
+
     Source: our choice.
     """
 
@@ -62,6 +67,7 @@ class PackReferringInputs(BaseTransform):
             if key in TOKENS or key.startswith('text_'):
                 sample.set_field(torch.from_numpy(results[key]), key, dtype=torch.Tensor)
         if 'gt_seg_map' in results:
+            check_binary(results['gt_seg_map'], f'{results.get("img_path")}, gt_seg_map')
             mask = np.ascontiguousarray(results['gt_seg_map'][None], dtype=np.uint8)
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask))
         return dict(inputs=torch.from_numpy(image), data_samples=sample)

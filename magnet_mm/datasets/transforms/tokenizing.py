@@ -136,11 +136,15 @@ class TokenizeExpression(BaseTransform):
 
     Required keys: `expression` (str; '' gives [CLS] [SEP] alone).
 
-    Added keys: `input_ids`, `attention_mask`: int64 [max_tokens], mask 1 = token, 0 = padding.
+    Added keys: `input_ids`, `attention_mask` (1 = token, 0 = padding) and `special_tokens_mask`
+    (1 = [CLS], [SEP] or padding), int64 [max_tokens] each.
 
     Args:
         tokenizer (str): Hub name, local directory, or `magnet_mm://<shipped vocabulary>`.
         max_tokens (int): Length in tokens, [CLS] and [SEP] included. Defaults to 20.
+        keep_sep (bool): A sentence that is too long ends with [SEP] all the same. False cuts it
+            after `max_tokens` tokens, [SEP] with the rest, as the released LAVT, ReLA and CARIS do
+            (docs/fidelity.md); for their weights.
 
     Raises:
         ConfigError: `max_tokens` < 2, or the tokenizer cannot be loaded.
@@ -149,11 +153,12 @@ class TokenizeExpression(BaseTransform):
     Source: docs/train_and_evaluate.md, "The protocol": bert-base-uncased WordPiece, 20 tokens.
     """
 
-    def __init__(self, tokenizer: str, max_tokens: int = 20) -> None:
+    def __init__(self, tokenizer: str, max_tokens: int = 20, keep_sep: bool = True) -> None:
         if max_tokens < 2:
             raise ConfigError(f'max_tokens={max_tokens}: [CLS] and [SEP] alone need 2.')
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.keep_sep = keep_sep
 
     def prepare(self) -> None:
         """Load the tokenizer now, so that forked workers share it."""
@@ -177,23 +182,27 @@ class TokenizeExpression(BaseTransform):
             ) from error
         encoded = load_tokenizer(self.tokenizer)(
             expression,
-            truncation=True,
-            max_length=self.max_tokens,
+            truncation=self.keep_sep,
+            max_length=self.max_tokens if self.keep_sep else None,
             return_special_tokens_mask=True,
+            verbose=False,  # longer than the encoder's positions; it is cut below
         )
-        ids = encoded['input_ids']
+        ids = encoded['input_ids'][: self.max_tokens]
         padding = load_tokenizer(self.tokenizer).pad_token_id  # 0 in BERT's vocabularies
         results['input_ids'] = np.full(self.max_tokens, padding, dtype=np.int64)
         results['input_ids'][: len(ids)] = ids
         results['attention_mask'] = np.zeros(self.max_tokens, dtype=np.int64)
         results['attention_mask'][: len(ids)] = 1
         results['special_tokens_mask'] = np.ones(self.max_tokens, dtype=np.int64)
-        results['special_tokens_mask'][: len(ids)] = encoded['special_tokens_mask']
+        results['special_tokens_mask'][: len(ids)] = encoded['special_tokens_mask'][: len(ids)]
         return results
 
     def __repr__(self) -> str:
         """Class name and arguments."""
-        return f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens})'
+        return (
+            f'{type(self).__name__}({self.tokenizer!r}, max_tokens={self.max_tokens}, '
+            f'keep_sep={self.keep_sep})'
+        )
 
 
 def _sample(results: dict) -> str:

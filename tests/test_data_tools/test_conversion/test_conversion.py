@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from mmseg.registry import DATASETS
 from PIL import Image
+from pycocotools import mask as coco_mask
 
+from magnet_mm.data_tools.checking import check_root
 from magnet_mm.data_tools.conversion import coco_to_jsonl, jsonl_to_refcoco, refcoco_to_jsonl
 from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
 from magnet_mm.datasets.annotations.masks import rle_to_mask, segmentation_to_rle
 from magnet_mm.datasets.annotations.refer_annotations import load_records
 from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
 from magnet_mm.datasets.annotations.refs_reader import read_refs
+from magnet_mm.datasets.annotations.target_masks import target_rle
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes import write_refshapes
 
@@ -63,13 +66,8 @@ def test_there_and_back(refshapes, tmp_path):
     for ref_id, (identity, sentences, mask) in before.items():
         assert after[ref_id][:2] == (identity, sentences)
         np.testing.assert_array_equal(after[ref_id][2], mask)
-    forms = {
-        type(line['mask']).__name__ + str(type(dict(line['mask']).get('counts')).__name__)
-        if isinstance(line['mask'], dict)
-        else 'list'
-        for line in map(json.loads, jsonl.read_text().splitlines())
-    }
-    assert forms == {'list', 'dictlist', 'dictstr'}
+    lines = map(json.loads, jsonl.read_text().splitlines())
+    assert {type(line['mask'][0]) for line in lines} == {list, dict}  # polygons, and RLEs
 
 
 def test_the_datasets_give_the_same_samples(refshapes, tmp_path, pipeline):
@@ -279,3 +277,63 @@ def test_the_tools(refshapes, coco, tmp_path, monkeypatch, capsys):
     assert from_coco([*arguments, '--image-prefix', 'photos/']) == 0
     [record] = read_jsonl(own)
     assert record['split'] == 'train' and record['file_name'] == 'photos/COCO_train2014_1.jpg'
+
+
+def test_truth_31_base_names_and_categories_both_ways(refshapes, tmp_path):
+    jsonl, back = tmp_path / 'all.jsonl', tmp_path / 'back'
+    refcoco_to_jsonl(*files(refshapes), jsonl, image_prefix=IMAGES)
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    before = json.loads(files(refshapes)[0].read_text())
+    names = {one['id']: one['name'] for one in before['categories']}
+    meant = {one['id']: names[one['category_id']] for one in before['annotations']}
+    assert [line['category'] for line in lines] == [meant[line['ann_id']] for line in lines]
+    assert len({line['category'] for line in lines}) > 2
+    jsonl_to_refcoco(jsonl, back, refshapes)
+    content = json.loads((back / 'instances.json').read_text())
+    assert all('/' not in image['file_name'] for image in content['images'])
+    assert all((refshapes / IMAGES / image['file_name']).is_file() for image in content['images'])
+    again = {one['id']: one['name'] for one in content['categories']}
+    assert {one['id']: again[one['category_id']] for one in content['annotations']} == {
+        ann_id: meant[ann_id] for ann_id in {line['ann_id'] for line in lines}
+    }
+    refs = load_plain_pickle(str(back / 'refs(unc).p'))
+    assert all('/' not in ref['file_name'] for ref in refs)
+    assert [again[ref['category_id']] for ref in refs] == [line['category'] for line in lines]
+
+
+def test_truth_31_two_images_of_one_name_are_an_error(tmp_path):
+    for folder in 'xy':
+        (tmp_path / folder).mkdir()
+        Image.new('RGB', (8, 6)).save(tmp_path / folder / 'a.png')
+    lines = [dict(image=f'{k}/a.png', expression='x', mask=[0, 0, 4, 0, 4, 4]) for k in 'xy']
+    (tmp_path / 'own.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+    with pytest.raises(DataError, match='x/a.png and y/a.png have one name'):
+        jsonl_to_refcoco(tmp_path / 'own.jsonl', tmp_path / 'out', split='train')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_truth_27_lists_of_rles_survive_every_converter(tmp_path):
+    left, right = np.zeros((2, 6, 8), np.uint8)
+    left[1:4, 1:3], right[2:5, 2:6] = 1, 1
+    parts = [
+        dict(size=[6, 8], counts=coco_mask.encode(np.asfortranarray(one))['counts'].decode())
+        for one in (left, right)
+    ]
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
+    content = dict(
+        images=[dict(id=1, file_name='a.png', height=6, width=8)],
+        annotations=[dict(id=7, image_id=1, category_id=1, segmentation=parts)],
+        categories=[dict(id=1, name='ship')],
+    )
+    (tmp_path / 'instances.json').write_text(json.dumps(content))
+    (tmp_path / 'said.csv').write_text('ann_id,expression\n7,the ship\n')
+    own, out = tmp_path / 'own.jsonl', tmp_path / 'out'
+    coco_to_jsonl(tmp_path / 'instances.json', tmp_path / 'said.csv', own, 'train')
+    jsonl_to_refcoco(own, out)
+    refcoco_to_jsonl(out / 'instances.json', out / 'refs(unc).p', tmp_path / 'again.jsonl')
+    for path in (own, tmp_path / 'again.jsonl'):
+        [record] = read_jsonl(str(path))
+        assert record['category'] == 'ship'
+        np.testing.assert_array_equal(rle_to_mask(target_rle(record, 6, 8, 'x')), left | right)
+    findings = check_root(tmp_path).findings
+    assert not [one for one in findings if one.where.endswith('.jsonl')]

@@ -1,13 +1,16 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Refs files are read, and nothing in them runs."""
 
+import collections
 import copyreg
 import importlib.util
+import json
 import os
 import pickle
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -157,3 +160,49 @@ def test_truncated_file(tmp_path, refs, protocol):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match='nowhere.p: the refs file cannot be read'):
         load_plain_pickle(str(tmp_path / 'nowhere.p'))
+
+
+def _rows(form):
+    ref = dict(
+        ref_id=np.int64(1),
+        ann_id=2,
+        image_id=3,
+        split='train',
+        sentences=np.array([dict(raw='x', sent_id=4)], dtype=object),
+    )
+    if form == 'array':
+        ref['ref_id'] = 1
+    return [ref]
+
+
+@pytest.mark.parametrize('protocol', [0, 2, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize('form', ['number', 'array'])
+def test_truth_30_numpy_values_are_refused_with_the_right_advice(tmp_path, form, protocol):
+    path = _write(tmp_path, pickle.dumps(_rows(form), protocol))
+    with pytest.raises(DataError, match=r'a numpy value.*\.tolist\(\).*int\(\)') as caught:
+        read_refs(path)
+    text = str(caught.value)
+    assert 'malicious' not in text and 'elete' not in text and 'nothing of it was run' in text
+
+
+def test_truth_30_other_tables_and_dicts(tmp_path):
+    for value, advice in (
+        ([collections.OrderedDict(ref_id=1)], r'dict\(\)'),
+        (b'\x80\x02cpandas.core.frame\nDataFrame\n.', r"to_dict\('records'\)"),
+    ):
+        data = value if isinstance(value, bytes) else pickle.dumps(value, 2)
+        with pytest.raises(DataError, match=advice):
+            read_refs(_write(tmp_path, data))
+    data = pickle.dumps([os.system], 2)
+    with pytest.raises(DataError, match='may be malicious.*Delete it'):
+        read_refs(_write(tmp_path, data))
+
+
+def test_truth_30_json_is_refused_where_a_pickle_belongs_and_says_which_option(tmp_path, refs):
+    path = _write(tmp_path, json.dumps(refs).encode())
+    with pytest.raises(DataError, match="this is JSON.*type='GeneralizedReferringDataset'") as e:
+        read_refs(path, generalized=False)
+    assert 'pickle.dump' in str(e.value) and 'damaged' not in str(e.value)
+    lines = '\n'.join(json.dumps(ref) for ref in refs)
+    with pytest.raises(DataError, match="JSON lines.*type='JsonLinesReferringDataset'"):
+        read_refs(_write(tmp_path, lines.encode()))

@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from magnet_mm.datasets.annotations.masks import MAX_POLYGONS, rle_to_mask, segmentation_to_rle
+from magnet_mm.datasets.annotations.masks import (
+    MAX_POLYGONS,
+    check_binary,
+    rle_to_mask,
+    segmentation_to_rle,
+)
 from magnet_mm.errors import DataError
 
 HEIGHT, WIDTH = 6, 8
@@ -80,6 +85,14 @@ RLES = {
     'empty': (dict(size=[6, 8], counts=[48]), EMPTY),
     'full': (dict(size=[6, 8], counts=[0, 48]), box(0, 0, 8, 6)),
     'runs of length 0': (dict(size=[6, 8], counts=[3, 0, 4, 3, 38]), box(1, 1, 2, 4)),
+    'list of RLEs (RRSIS-D, RefCLEF)': (
+        [dict(size=[6, 8], counts=[7, 3, 38]), dict(size=[6, 8], counts=COMPRESSED.decode())],
+        box(1, 1, 2, 4) | RANDOM,
+    ),
+    'list of RLEs and polygons': (
+        [dict(size=[6, 8], counts=[48]), square(0, 0, 1, 1)],
+        '"size"',
+    ),
     'height and width swapped': (dict(size=[8, 6], counts=[48]), r'size \[8, 6\]'),
     'of another size': (dict(size=[3, 3], counts=[9]), r'RLE has size \[3, 3\]'),
     'size of 10^12 pixels': (dict(size=[10**6, 10**6], counts=[10**12]), 'at most'),
@@ -165,3 +178,53 @@ def test_anything_else_is_a_mask_or_our_error(segmentation):
         json.dumps(str(error)).encode()  # a message that can be shown
     else:
         assert mask.shape == (HEIGHT, WIDTH) and set(np.unique(mask)) <= {0, 1}
+
+
+def rle_of(mask):
+    return dict(
+        size=list(mask.shape),
+        counts=coco_mask.encode(np.asfortranarray(mask))['counts'].decode(),
+    )
+
+
+def test_truth_27_a_list_of_rles_is_their_union():
+    parts = [box(0, 0, 3, 2), box(2, 1, 5, 4), box(7, 5, 8, 6)]
+    found = segmentation_to_rle([rle_of(part) for part in parts], HEIGHT, WIDTH, WHERE)
+    np.testing.assert_array_equal(rle_to_mask(found), parts[0] | parts[1] | parts[2])
+
+
+def test_truth_28_a_mask_a_row_too_small_is_refused_with_advice_or_padded():
+    small = rle_of(RANDOM[:-1])
+    for segmentation in (small, [small]):
+        with pytest.raises(DataError, match=r'nearly fit.*size_tolerance=1 of') as caught:
+            segmentation_to_rle(segmentation, HEIGHT, WIDTH, WHERE)
+        assert 'COCO' not in str(caught.value)
+        padded = rle_to_mask(segmentation_to_rle(segmentation, HEIGHT, WIDTH, WHERE, 1))
+        np.testing.assert_array_equal(padded[:-1], RANDOM[:-1])
+        assert padded.shape == (HEIGHT, WIDTH) and not padded[-1].any()
+    with pytest.raises(DataError, match='size_tolerance=2'):
+        segmentation_to_rle(rle_of(RANDOM[:-2]), HEIGHT, WIDTH, WHERE, 1)
+
+
+def test_truth_28_a_larger_mask_is_cropped():
+    large = np.pad(RANDOM, ((0, 1), (0, 2)), constant_values=1)
+    cropped = segmentation_to_rle(rle_of(large), HEIGHT, WIDTH, WHERE, 2)
+    np.testing.assert_array_equal(rle_to_mask(cropped), RANDOM)
+
+
+def test_truth_16_another_label_than_0_and_1_is_one_clear_error():
+    for good in (RANDOM, RANDOM.astype(bool), RANDOM.astype(np.float32)):
+        check_binary(good, 'a.jpg')
+    for label in (2, 255):
+        with pytest.raises(DataError, match=f'a.jpg: the mask has the label.s. {label}, but 0 is'):
+            check_binary(RANDOM * label, 'a.jpg')
+    with pytest.raises(DataError, match='0.5'):
+        check_binary(RANDOM * 0.5, 'a.jpg')
+
+
+def test_truth_19_overlapping_polygons_are_united():
+    parts = [square(0, 0, 30, 30), square(20, 20, 50, 50)]
+    mask = rle_to_mask(segmentation_to_rle(parts, 60, 60, WHERE))
+    assert mask.sum() == 1700  # the released LAVT: 1,600 (docs/model_zoo.md)
+    added = sum(rle_to_mask(segmentation_to_rle([part], 60, 60, WHERE)) for part in parts)
+    assert (added == 1).sum() == 1600

@@ -2,11 +2,13 @@
 """Packing: shapes, types, what is data and what is metainfo."""
 
 import numpy as np
+import pytest
 import torch
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
 from magnet_mm.datasets.transforms.formatting import META_KEYS
+from magnet_mm.errors import DataError
 
 
 def _results() -> dict:
@@ -63,3 +65,11 @@ def test_without_annotation():
     results = {key: _results()[key] for key in ('img', 'input_ids', 'attention_mask', 'expression')}
     sample = TRANSFORMS.build(dict(type='PackReferringInputs'))(results)['data_samples']
     assert 'gt_sem_seg' not in sample and sample.metainfo == dict(expression='red')
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.int64, np.float32])
+def test_truth_16_a_label_2_is_refused_where_the_mask_is_packed(kind):
+    results = _results()
+    results['gt_seg_map'] = np.array([[0, 1, 2], [1, 1, 0]], kind)
+    with pytest.raises(DataError, match='a.jpg, gt_seg_map: the mask has the label'):
+        TRANSFORMS.build(dict(type='PackReferringInputs'))(results)

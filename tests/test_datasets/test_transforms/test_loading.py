@@ -6,6 +6,7 @@ import pytest
 from mmseg.registry import TRANSFORMS
 from PIL import Image, ImageDraw
 
+from magnet_mm.datasets.transforms.loading import LoadReferringImage, LoadReferringMask
 from magnet_mm.errors import DataError
 
 
@@ -61,3 +62,34 @@ def test_resize_equals_pillow(width, height):
     np.testing.assert_array_equal(results['gt_seg_map'], nearest)
     np.testing.assert_array_equal(results['img'], bilinear)
     assert results['gt_seg_map'].dtype == np.uint8 and nearest.any()
+
+
+def _sized(tmp_path, image, annotated, mask):
+    Image.new('RGB', (8, image)).save(tmp_path / 'a.png')
+    counts = [0, 1, mask * 8 - 1]
+    return dict(
+        img_path=str(tmp_path / 'a.png'),
+        height=annotated,
+        width=8,
+        segmentation=[dict(size=[mask, 8], counts=counts)],
+        ann_file='instances.json',
+        ref_id=3,
+        ann_id=7,
+    )
+
+
+@pytest.mark.parametrize(('image', 'annotated', 'mask'), [(9, 8, 8), (9, 9, 8), (8, 8, 9)])
+def test_truth_28_image_and_mask_that_differ_by_a_row(tmp_path, image, annotated, mask):
+    def load(tolerance):
+        results = LoadReferringImage(size_tolerance=tolerance)(
+            _sized(tmp_path, image, annotated, mask)
+        )
+        return LoadReferringMask(size_tolerance=tolerance)(results)
+
+    with pytest.raises(DataError, match='size_tolerance=1 of LoadReferringImage and') as caught:
+        load(0)
+    assert 'COCO' not in str(caught.value)
+    results = load(1)
+    assert results['gt_seg_map'].shape == results['img'].shape[:2] == (image, 8)
+    assert results['gt_seg_map'][0, 0] == results['gt_seg_map'].sum() == 1
+    assert results['gt_rle']['size'] == [image, 8]

@@ -103,3 +103,21 @@ def test_hub_name_from_the_local_cache(hub_cache, vocabulary):
     (repository / 'refs' / 'main').write_text('0' * 40)
     shutil.copytree(vocabulary, repository / 'snapshots' / ('0' * 40))
     assert load_tokenizer('bert-base-uncased')('Red squares')['input_ids'] == [2, 5, 6, 7, 3]
+
+
+def test_truth_6_a_long_sentence_is_cut_with_or_without_its_sep(vocabulary):
+    """ids: [CLS] 2, [SEP] 3, red 5, square 6, ##s 7, left 8, the 9."""
+    long, short = dict(expression='the red squares left'), dict(expression='red')
+    kept = TokenizeExpression(vocabulary, max_tokens=5)(dict(long))
+    assert kept['input_ids'].tolist() == [2, 9, 5, 6, 3]
+    assert kept['special_tokens_mask'].tolist() == [1, 0, 0, 0, 1]
+    cut = TokenizeExpression(vocabulary, max_tokens=5, keep_sep=False)(dict(long))
+    assert cut['input_ids'].tolist() == [2, 9, 5, 6, 7]
+    assert cut['attention_mask'].tolist() == [1] * 5
+    assert cut['special_tokens_mask'].tolist() == [1, 0, 0, 0, 0]
+    for keep_sep in (True, False):
+        found = TokenizeExpression(vocabulary, max_tokens=5, keep_sep=keep_sep)(dict(short))
+        assert found['input_ids'].tolist() == [2, 5, 3, 0, 0]
+        assert found['special_tokens_mask'].tolist() == [1, 0, 1, 1, 1]
+    fits = TokenizeExpression(vocabulary, max_tokens=7, keep_sep=False)(dict(long))
+    assert fits['input_ids'].tolist() == [2, 9, 5, 6, 7, 8, 3]
