@@ -199,14 +199,6 @@ def test_two_runs(data, tmp_path):
     assert '0 items of A, 1 of B' in text
 
 
-def test_a_control_against_its_split(data, tmp_path):
-    source = ItemSource(data, 'val_blank')
-    blank = make_items((0.0,) * 6, ('',) * 6, 'val_blank')
-    page = write_report(tmp_path, source, Run('a', blank), Run('b', make_items()), 1)
-    assert '6 items have another sentence in B' in page.read_text(encoding='utf-8')
-    assert '(blank sentence)' in page.read_text(encoding='utf-8')
-
-
 def test_command_line(data, tmp_path, capsys):
     spec = importlib.util.spec_from_file_location('report_tool', TOOL)
     tool = importlib.util.module_from_spec(spec)

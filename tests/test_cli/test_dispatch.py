@@ -4,7 +4,6 @@
 import subprocess
 import sys
 import types
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -37,24 +36,12 @@ def test_every_command_gets_its_arguments(command, monkeypatch):
     assert imported == [dispatch.COMMANDS[command][0]]
 
 
-def test_check_data_is_wired_to_the_checker():
-    assert dispatch.COMMANDS['check-data'][0] == 'magnet_mm.data_tools.checking.command_line'
-
-
 @pytest.mark.parametrize('command', ['train', 'test', 'infer', 'demo'])
 def test_help_of_each_command(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, '--help'])
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith(f'usage: magnet-mm {command} ')
-
-
-def test_help_lists_the_commands(capsys):
-    with pytest.raises(SystemExit):
-        main(['--help'])
-    printed = capsys.readouterr().out
-    for command, (_, text) in dispatch.COMMANDS.items():
-        assert f'{command:<12}{text}' in printed
 
 
 def test_version(capsys):
@@ -96,22 +83,13 @@ def test_a_wrong_config_name_lists_near_matches(command, capsys):
     assert 'Did you mean magnet_tiny_refshapes' in capsys.readouterr().err
 
 
-def test_the_installed_console_script():
-    """The entry point of an installed package is this function."""
-    scripts = [one for one in entry_points(group='console_scripts') if one.name == 'magnet-mm']
-    if not scripts:  # a checkout that was not installed: look at what would be
-        assert "'magnet-mm=magnet_mm.cli:main'" in (ROOT / 'setup.py').read_text()
-    for script in scripts:
-        assert script.value == 'magnet_mm.cli:main'
-
-
 @pytest.mark.slow
 def test_a_wheel_has_configs_and_console_script(tmp_path):
     import shutil
     import zipfile
 
     source = tmp_path / 'source'
-    wanted = ('magnet_mm', 'configs', 'requirements')
+    wanted = ('magnet_mm', 'configs', 'requirements', 'tools')
     for folder in wanted:
         shutil.copytree(
             ROOT / folder, source / folder, ignore=shutil.ignore_patterns('__pycache__')
