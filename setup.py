@@ -25,7 +25,7 @@ class BuildWithConfigs(build_py):
         if not self.editable_mode:
             target = Path(self.build_lib) / 'magnet_mm' / '.mim'
             ignore = shutil.ignore_patterns('__pycache__')
-            for folder in ('configs', 'tools'):
+            for folder in filter(lambda name: (ROOT / name).is_dir(), ('configs', 'tools')):
                 shutil.copytree(ROOT / folder, target / folder, ignore=ignore, dirs_exist_ok=True)
             shutil.copy(ROOT / 'model-index.yml', target)
 
