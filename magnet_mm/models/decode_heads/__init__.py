@@ -3,6 +3,7 @@
 
 from magnet_mm.models.decode_heads.coupalign_head import CoupAlignHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
+from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
@@ -12,6 +13,7 @@ from magnet_mm.models.decode_heads.sentence_mask_alignment import (
 )
 
 __all__ = [
+    'EFNHead',
     'CoupAlignHead',
     'DeformablePixelDecoder',
     'LAVTHead',

@@ -1,0 +1,26 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Coordinates of feature maps, in the conventions of the published networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from magnet_mm.models.layers.constants import constant
+
+
+@constant
+def efn_coordinates(height: int, width: int, device: torch.device) -> Tensor:
+    """EFN's eight numbers of every cell, float32 ``[1, 8, H, W]`` (docs/methods/efn.md).
+
+    With row ``r`` and column ``s``: ``(2r-W)/W, (2s-H)/H, (2(r+1)-W)/W, (2(s+1)-H)/H``, the mean of
+    first and third, the mean of second and fourth, ``1/H, 1/W``. Its "x" is the row, over the width,
+    as released [C]. Shared between calls: do not write into it.
+    """
+    row = torch.arange(height, device=device, dtype=torch.float32)[:, None].expand(height, width)
+    column = torch.arange(width, device=device, dtype=torch.float32).expand(height, width)
+    first = [(2 * row - width) / width, (2 * column - height) / height]
+    second = [(2 * (row + 1) - width) / width, (2 * (column + 1) - height) / height]
+    middle = [(low + high) / 2 for low, high in zip(first, second, strict=True)]
+    sizes = [torch.full_like(first[0], 1 / side) for side in (height, width)]
+    return torch.stack([*first, *second, *middle, *sizes])[None]
