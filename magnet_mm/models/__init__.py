@@ -1,29 +1,27 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Model components, registered into mmseg's registries."""
 
-from magnet_mm.models.auxiliary_heads import (
-    AlignmentLoss,
-    MaskGroundingHead,
-    PixelContrastHead,
-)
+from magnet_mm.models.auxiliary_heads import AlignmentLoss, MaskGroundingHead, PixelContrastHead
 from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
 from magnet_mm.models.decode_heads import (
     CoupAlignHead,
     DeformablePixelDecoder,
+    EFNHead,
     LAVTHead,
     OneQueryMask2FormerHead,
     SentenceMaskAlignment,
     SentencePixelAggregation,
 )
-from magnet_mm.models.fusion import CoupAlignFusion, LAVTFusion, MagNetFusion
+from magnet_mm.models.fusion import CoupAlignFusion, EFNFusion, LAVTFusion, MagNetFusion
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
-from magnet_mm.models.text import StagewiseBert, StagewiseTextEncoder
+from magnet_mm.models.text import EFNTextEncoder, StagewiseBert, StagewiseTextEncoder
 from magnet_mm.models.visual import (
     StagewiseAdapter,
     StagewiseDarknet,
     StagewiseResNet,
     StagewiseSwin,
+    StemStageResNet,
 )
 
 __all__ = [
@@ -32,12 +30,15 @@ __all__ = [
     'CoupAlignHead',
     'CrossModalEncoder',
     'DeformablePixelDecoder',
+    'EFNFusion',
+    'EFNHead',
+    'EFNTextEncoder',
+    'LAVTFusion',
     'LAVTHead',
     'MagNetFusion',
     'MaskGroundingHead',
     'MultiClassDiceLoss',
     'OneQueryMask2FormerHead',
-    'LAVTFusion',
     'PixelContrastHead',
     'ReferringSegmentor',
     'SentenceMaskAlignment',
@@ -48,4 +49,5 @@ __all__ = [
     'StagewiseResNet',
     'StagewiseSwin',
     'StagewiseTextEncoder',
+    'StemStageResNet',
 ]

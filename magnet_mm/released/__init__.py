@@ -7,12 +7,14 @@ from magnet_mm.released.conversion import (
     convert_state_dict,
     count_elements,
 )
+from magnet_mm.released.efn import EFN
 from magnet_mm.released.key_map import KeyMap
 from magnet_mm.released.lavt import LAVT
 from magnet_mm.released.magnet import MAGNET
 from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
 
 __all__ = [
+    'EFN',
     'LAVT',
     'MAGNET',
     'KeyMap',

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import CheckpointError
-from magnet_mm.released.key_map import KeyMap, convert_layout, find_in
+from magnet_mm.released.key_map import KeyMap, find_in
 from magnet_mm.released.published import read_published
 from magnet_mm.version import __version__
 
@@ -116,7 +116,7 @@ def convert_state_dict(
             unexpected.append(f'{key} (would be {ours})')
             continue
         expected = target[ours]
-        value = _reshaped(ours, tensor)
+        value = _reshaped(key_map, ours, tensor)
         if value is None or value.shape != expected.shape:
             wrong_shape.append(f'{key} (has {tuple(tensor.shape)}, {ours} {tuple(expected.shape)})')
         elif _is_constant(ours, expected) and not torch.equal(value, expected):
@@ -173,9 +173,9 @@ def _is_constant(key: str, tensor: Tensor) -> bool:
     return not tensor.is_floating_point() and not key.endswith('.num_batches_tracked')
 
 
-def _reshaped(key: str, tensor: Tensor) -> Tensor | None:
+def _reshaped(key_map: KeyMap, key: str, tensor: Tensor) -> Tensor | None:
     """Return the tensor in our layout; None where it has no such layout."""
     try:
-        return convert_layout(key, tensor)
+        return key_map.values(key, tensor)
     except (RuntimeError, IndexError):
         return None

@@ -4,13 +4,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from magnet_mm.errors import CheckpointError
+
+
+def swin_layout(key: str, tensor: Tensor) -> Tensor:
+    """Return the values in our layout: 1x1 convolutions as linear, patch merging reordered."""
+    if '.downsample.' in key:
+        return merge_order_to_unfold(tensor)
+    if key.startswith('backbone.fusion.') and key.endswith('.weight'):
+        return tensor.flatten(1) if tensor.dim() > 2 else tensor
+    return tensor
+
+
+def as_they_are(key: str, tensor: Tensor) -> Tensor:
+    """Return the tensor."""
+    return tensor
+
+
+def merge_order_to_unfold(tensor: Tensor) -> Tensor:
+    """Reorder the 4C inputs of a patch merging from Swin's order to ``nn.Unfold``'s.
+
+    Swin concatenates the four neighbours (0,0), (1,0), (0,1), (1,1), each with C channels;
+    mmseg unfolds, which gives every channel its four neighbours (0,0), (0,1), (1,0), (1,1).
+    """
+    blocks = tensor.unflatten(-1, (4, -1))
+    return blocks[..., torch.tensor([0, 2, 1, 3]), :].transpose(-1, -2).flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -25,6 +49,8 @@ class KeyMap:
         without_effect: patterns of keys that do not change the masks and have no counterpart here.
         config: the config whose model takes the result.
         layouts: the published forms it covers, see :mod:`magnet_mm.released.published`.
+        values: ``(our key, tensor)`` to the tensor as we hold it; for networks other than Swins
+            with fusion by linear layers, say so (:func:`as_they_are`).
     """
 
     name: str
@@ -32,6 +58,7 @@ class KeyMap:
     without_effect: Sequence[str]
     config: str
     layouts: Sequence[str]
+    values: Callable[[str, Tensor], Tensor] = swin_layout
 
     def translate(self, key: str) -> str | None:
         """Our key, or None for a key without effect.
@@ -63,25 +90,6 @@ def find_in(target: Collection[str], key: str) -> str:
             f'{key} could be {", ".join(places)}; convert with a config that has one of them.'
         )
     return places[0] if places else key
-
-
-def convert_layout(key: str, tensor: Tensor) -> Tensor:
-    """Return the values in our layout: 1x1 convolutions as linear, patch merging reordered."""
-    if '.downsample.' in key:
-        return merge_order_to_unfold(tensor)
-    if key.startswith('backbone.fusion.') and key.endswith('.weight'):
-        return tensor.flatten(1) if tensor.dim() > 2 else tensor
-    return tensor
-
-
-def merge_order_to_unfold(tensor: Tensor) -> Tensor:
-    """Reorder the 4C inputs of a patch merging from Swin's order to ``nn.Unfold``'s.
-
-    Swin concatenates the four neighbours (0,0), (1,0), (0,1), (1,1), each with C channels;
-    mmseg unfolds, which gives every channel its four neighbours (0,0), (0,1), (1,0), (1,1).
-    """
-    blocks = tensor.unflatten(-1, (4, -1))
-    return blocks[..., torch.tensor([0, 2, 1, 3]), :].transpose(-1, -2).flatten(-2)
 
 
 # Swin Transformer inside a released network, under the given prefix.

@@ -1,9 +1,10 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Reads checkpoints as the authors of LAVT and MagNet published them.
+"""Reads checkpoints as their authors published them.
 
-A published file is ``{'model': state_dict, 'args': argparse.Namespace, ...}``. LAVT comes in two
-forms: ``lavt_one`` holds the BERT under ``text_encoder.``; the older ``lavt`` keeps it beside the
-model, as ``bert_model``. Keys may start with ``module.`` (saved from DistributedDataParallel).
+A published file is ``{'model': state_dict, 'args': argparse.Namespace, ...}`` or a bare state dict.
+LAVT comes in two forms: ``lavt_one`` holds the BERT under ``text_encoder.``; the older ``lavt``
+keeps it beside the model, as ``bert_model``. Keys may start with ``module.`` (saved from
+DistributedDataParallel).
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ from torch import Tensor
 from magnet_mm.engine import register_safe_loaders
 from magnet_mm.errors import CheckpointError
 
+# Layout: what stands before the first dot of its keys; the first layout of which all are there wins.
+LAYOUTS = {
+    'magnet': {'image_model'},
+    'efn': {'textmodel', 'scale1'},
+    'crossvlt': {'backbone', 'lang_stage1'},
+    'lavt_one': {'backbone', 'text_encoder'},
+    'lavt': {'backbone'},
+}
+
 
 class PublishedCheckpoint(NamedTuple):
     """A published state dict in its normal form.
 
     Attributes:
-        layout: ``magnet``, ``lavt_one`` or ``lavt`` (the form with ``bert_model``).
+        layout: one of :data:`LAYOUTS`; ``lavt`` is LAVT's form with ``bert_model``.
         state_dict: keys without ``module.``; LAVT's always with ``text_encoder.``.
     """
 
@@ -39,7 +49,7 @@ def read_published(path: str | os.PathLike) -> PublishedCheckpoint:
 
     Raises:
         CheckpointError: when the file does not exist, is damaged, holds other objects, or is
-            neither a LAVT nor a MagNet checkpoint.
+            none of the published networks.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,25 +72,12 @@ def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
         source: the file's name, for messages.
 
     Raises:
-        CheckpointError: when it is neither a LAVT nor a MagNet checkpoint.
+        CheckpointError: when it is none of the published networks.
     """
-    if not isinstance(checkpoint, Mapping) or not isinstance(checkpoint.get('model'), Mapping):
-        found = (
-            f'the entries {", ".join(map(str, list(checkpoint)[:10]))}'
-            if isinstance(checkpoint, Mapping)
-            else f'a {type(checkpoint).__name__}'
-        )
-        raise CheckpointError(
-            f"{source} has no state dict under 'model', as published checkpoints have; it holds "
-            f'{found}. Give the file as its authors published it.'
-        )
-    state_dict = _without_prefix(checkpoint['model'], source)
+    state_dict = _without_prefix(_state_dict(checkpoint, source), source)
     parts = {key.split('.')[0] for key in state_dict}
-    if 'image_model' in parts:
-        return PublishedCheckpoint('magnet', state_dict)
-    if 'backbone' in parts and 'text_encoder' in parts:
-        return PublishedCheckpoint('lavt_one', state_dict)
-    if 'backbone' in parts:
+    layout = next((name for name, wanted in LAYOUTS.items() if wanted <= parts), None)
+    if layout == 'lavt':
         bert = checkpoint.get('bert_model')
         if not isinstance(bert, Mapping):
             raise CheckpointError(
@@ -89,10 +86,30 @@ def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
             )
         for key, tensor in _without_prefix(bert, source).items():
             state_dict[f'text_encoder.{key}'] = tensor
-        return PublishedCheckpoint('lavt', state_dict)
+    if layout is not None:
+        return PublishedCheckpoint(layout, state_dict)
     raise CheckpointError(
-        f'{source} is neither a LAVT nor a MagNet checkpoint: its keys start with '
-        f'{", ".join(sorted(parts)[:10])}.'
+        f'{source} is none of the published checkpoints ({", ".join(LAYOUTS)}): its keys start '
+        f'with {", ".join(sorted(parts)[:10])}.'
+    )
+
+
+def _state_dict(checkpoint: object, source: str) -> Mapping:
+    """Find the state dict: under ``model``, or the whole file where it holds tensors alone."""
+    if isinstance(checkpoint, Mapping):
+        model = checkpoint.get('model')
+        if isinstance(model, Mapping):
+            return model
+        if checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
+            return checkpoint
+    found = (
+        f'the entries {", ".join(map(str, list(checkpoint)[:10]))}'
+        if isinstance(checkpoint, Mapping)
+        else f'a {type(checkpoint).__name__}'
+    )
+    raise CheckpointError(
+        f"{source} has no state dict under 'model', as published checkpoints have, and is none; it "
+        f'holds {found}. Give the file as its authors published it.'
     )
 
 

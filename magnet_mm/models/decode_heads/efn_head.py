@@ -136,7 +136,7 @@ class EFNHead(BaseModule):
     def loss(
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """The twelve losses, see the class."""
+        """Compute the twelve losses, see the class."""
         masks = stack_masks(batch_data_samples)
         edges = edge_band(masks)
         levels = self.decode(features)

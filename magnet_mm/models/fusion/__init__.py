@@ -5,11 +5,11 @@ from magnet_mm.models.fusion.cam import CAM
 from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
 from magnet_mm.models.fusion.efn_fusion import EFNFusion
 from magnet_mm.models.fusion.fast_text_pwam import FastTextPWAM
-from magnet_mm.models.fusion.lavt_fusion import LAVTFusion, PWAMFusion
+from magnet_mm.models.fusion.lavt_fusion import LAVTFusion
 from magnet_mm.models.fusion.magnet_fusion import MagNetFusion
 from magnet_mm.models.fusion.text_pwam import TextPWAM
 from magnet_mm.models.fusion.word_pixel_alignment import WordPixelAlignment
-from magnet_mm.models.layers.pwam import LanguageGate, PWAM
+from magnet_mm.models.layers.pwam import PWAM, LanguageGate
 
 __all__ = [
     'CAM',
@@ -20,7 +20,6 @@ __all__ = [
     'LanguageGate',
     'MagNetFusion',
     'PWAM',
-    'PWAMFusion',
     'TextPWAM',
     'WordPixelAlignment',
 ]

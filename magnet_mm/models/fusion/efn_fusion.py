@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""EFN's fusion of one stage: sentence, words, co-attention (EFN, CVPR 2021; docs/methods/efn.md)."""
+"""EFN's fusion of one stage: sentence, words, co-attention (docs/methods/efn.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WordMap(nn.Module):
         self.query = nn.Conv2d(channels, channels, 1)
 
     def forward(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> Tensor:
-        """``a [B, C, H, W]``, ``W [B, T, C]``, 0/1 ``[B, T]`` to ``w [B, C, H, W]``."""
+        """Gather, ``a [B, C, H, W]``, ``W [B, T, C]``, 0/1 ``[B, T]`` to ``w [B, C, H, W]``."""
         query = self.query(pixels).flatten(2).transpose(1, 2)
         blocked = 1e4 * (word_mask.to(query.dtype)[:, None, None, :] - 1.0)
         words = words.unsqueeze(1)
@@ -55,7 +55,7 @@ class VisualCoAttention(nn.Module):
             nn.init.normal_(convolution.weight, std=0.01)  # [C]
 
     def forward(self, pixels: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """``a, w [B, C, H, W]`` to ``a', w'`` of the same shape."""
+        """Attend both ways, ``a, w [B, C, H, W]`` to ``a', w'`` of the same shape."""
         affinity = torch.bmm(
             self.visual_query(pixels).flatten(2).transpose(1, 2),
             self.word_query(words).flatten(2),

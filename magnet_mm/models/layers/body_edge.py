@@ -52,8 +52,8 @@ def edge_band(masks: Tensor, radius: int = 2) -> Tensor:
 
     The same as ``0 < D <= radius`` with ``D`` the distance transform of the mask plus that of its
     complement, the surroundings of the image counting as background [C EFN]: one convolution with
-    a disk counts the object's pixels in reach, exactly. An empty mask has no edge (our choice; there
-    ``D`` is not defined).
+    a disk counts the object's pixels in reach, exactly. An empty mask has no edge (our choice;
+    there ``D`` is not defined).
 
     Args:
         masks: 0/1 floats ``[B, 1, H, W]``.

@@ -14,8 +14,8 @@ def efn_coordinates(height: int, width: int, device: torch.device) -> Tensor:
     """EFN's eight numbers of every cell, float32 ``[1, 8, H, W]`` (docs/methods/efn.md).
 
     With row ``r`` and column ``s``: ``(2r-W)/W, (2s-H)/H, (2(r+1)-W)/W, (2(s+1)-H)/H``, the mean of
-    first and third, the mean of second and fourth, ``1/H, 1/W``. Its "x" is the row, over the width,
-    as released [C]. Shared between calls: do not write into it.
+    first and third, the mean of second and fourth, ``1/H, 1/W``. Its "x" is the row, over the
+    width, as released [C]. Shared between calls: do not write into it.
     """
     row = torch.arange(height, device=device, dtype=torch.float32)[:, None].expand(height, width)
     column = torch.arange(width, device=device, dtype=torch.float32).expand(height, width)

@@ -5,5 +5,12 @@ from magnet_mm.models.visual.stagewise_adapter import StagewiseAdapter
 from magnet_mm.models.visual.stagewise_darknet import StagewiseDarknet
 from magnet_mm.models.visual.stagewise_resnet import StagewiseResNet
 from magnet_mm.models.visual.stagewise_swin import StagewiseSwin
+from magnet_mm.models.visual.stem_stage_resnet import StemStageResNet
 
-__all__ = ['StagewiseAdapter', 'StagewiseDarknet', 'StagewiseResNet', 'StagewiseSwin']
+__all__ = [
+    'StemStageResNet',
+    'StagewiseAdapter',
+    'StagewiseDarknet',
+    'StagewiseResNet',
+    'StagewiseSwin',
+]
