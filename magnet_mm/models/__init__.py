@@ -1,7 +1,12 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Model components, registered into mmseg's registries."""
 
-from magnet_mm.models.auxiliary_heads import AlignmentLoss, MaskGroundingHead, PixelContrastHead
+from magnet_mm.models.auxiliary_heads import (
+    AlignmentLoss,
+    MaskGroundingHead,
+    PixelContrastHead,
+    StageAlignmentHead,
+)
 from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
 from magnet_mm.models.decode_heads import (
     CoupAlignHead,
@@ -12,7 +17,13 @@ from magnet_mm.models.decode_heads import (
     SentenceMaskAlignment,
     SentencePixelAggregation,
 )
-from magnet_mm.models.fusion import CoupAlignFusion, EFNFusion, LAVTFusion, MagNetFusion
+from magnet_mm.models.fusion import (
+    CoupAlignFusion,
+    CrossVLTFusion,
+    EFNFusion,
+    LAVTFusion,
+    MagNetFusion,
+)
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
 from magnet_mm.models.text import EFNTextEncoder, StagewiseBert, StagewiseTextEncoder
@@ -29,6 +40,7 @@ __all__ = [
     'CoupAlignFusion',
     'CoupAlignHead',
     'CrossModalEncoder',
+    'CrossVLTFusion',
     'DeformablePixelDecoder',
     'EFNFusion',
     'EFNHead',
@@ -43,6 +55,7 @@ __all__ = [
     'ReferringSegmentor',
     'SentenceMaskAlignment',
     'SentencePixelAggregation',
+    'StageAlignmentHead',
     'StagewiseAdapter',
     'StagewiseBert',
     'StagewiseDarknet',

@@ -61,8 +61,9 @@ class CrossModalEncoder(BaseModule):
         text: config of a text encoder, see this module's text.
         fusion: config of one fusion module, built once per stage; or a list with one config, or
             None, per stage; or None: the heads fuse. ``visual_channels``, ``text_channels`` and
-            ``is_last`` are filled in, and what a module lists in ``derived_arguments`` (out of
-            ``sentence_channels``).
+            ``is_last`` are filled in, and what a module lists in ``derived_arguments``: out of
+            ``sentence_channels`` and ``next_channels`` (the width of what the next stage is given,
+            None where none follows).
 
     Raises:
         ConfigError: when a list has not one entry per visual stage, when a stagewise text encoder
@@ -109,13 +110,20 @@ class CrossModalEncoder(BaseModule):
                 f'{config["type"]} reads a sentence vector, which {type(self.text).__name__} does '
                 'not have. Name a text encoder that has one.'
             )
+        channels = self.visual.channels
+        is_last = index == len(channels) - 1 or not self._fuses_inside
+        handed_on = getattr(self.visual, 'downsampled_channels', channels)
+        known = dict(
+            sentence_channels=self.sentence_channels,
+            next_channels=None if is_last else handed_on[index],
+        )
         return MODELS.build(
             dict(
                 config,
-                visual_channels=self.visual.channels[index],
+                visual_channels=channels[index],
                 text_channels=self.text_channels,
-                is_last=index == len(self.visual.channels) - 1 or not self._fuses_inside,
-                **{name: getattr(self, name) for name in wanted},
+                is_last=is_last,
+                **{name: known[name] for name in wanted},
             )
         )
 

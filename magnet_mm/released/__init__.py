@@ -7,6 +7,7 @@ from magnet_mm.released.conversion import (
     convert_state_dict,
     count_elements,
 )
+from magnet_mm.released.crossvlt import CROSSVLT
 from magnet_mm.released.efn import EFN
 from magnet_mm.released.key_map import KeyMap
 from magnet_mm.released.lavt import LAVT
@@ -14,6 +15,7 @@ from magnet_mm.released.magnet import MAGNET
 from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
 
 __all__ = [
+    'CROSSVLT',
     'EFN',
     'LAVT',
     'MAGNET',

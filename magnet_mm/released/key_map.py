@@ -93,10 +93,11 @@ def find_in(target: Collection[str], key: str) -> str:
 
 
 # Swin Transformer inside a released network, under the given prefix.
-def swin_rules(prefix: str) -> list[tuple[str, str]]:
-    """Rules for the official Swin layout."""
+def swin_rules(prefix: str, stage: str | None = None) -> list[tuple[str, str]]:
+    """Rules for the official Swin layout; ``stage`` where its stages do not stand under layers."""
     ours = 'backbone.visual.'
-    block = rf'{prefix}\.layers\.(\d+)\.blocks\.(\d+)\.'
+    stage = stage or rf'{prefix}\.layers\.(\d+)'
+    block = rf'{stage}\.blocks\.(\d+)\.'
     to_block = rf'{ours}stages.\1.blocks.\2.'
     return [
         (rf'{prefix}\.patch_embed\.proj\.(.+)', rf'{ours}patch_embed.projection.\1'),
@@ -105,7 +106,7 @@ def swin_rules(prefix: str) -> list[tuple[str, str]]:
         (rf'{block}attn\.(.+)', rf'{to_block}attn.w_msa.\3'),
         (rf'{block}mlp\.fc1\.(.+)', rf'{to_block}ffn.layers.0.0.\3'),
         (rf'{block}mlp\.fc2\.(.+)', rf'{to_block}ffn.layers.1.\3'),
-        (rf'{prefix}\.layers\.(\d+)\.(downsample\..+)', rf'{ours}stages.\1.\2'),
+        (rf'{stage}\.(downsample\..+)', rf'{ours}stages.\1.\2'),
     ]
 
 

@@ -11,8 +11,8 @@ _LAYER = r'backbone\.layers\.(\d+)\.'
 _FUSION = r'backbone.fusion.\1.'
 
 
-def _decoder_rules() -> list[tuple[str, str]]:
-    """``conv1_4``/``bn1_4`` are the first convolution of the coarsest step, and so on."""
+def top_down_rules() -> list[tuple[str, str]]:
+    """Rules of LAVT's decoder: ``conv1_4`` is the first convolution of the coarsest step."""
     rules = []
     for released, level in ((4, 0), (3, 1), (2, 2)):
         for conv in (1, 2):
@@ -34,7 +34,7 @@ LAVT = KeyMap(
         (r'backbone\.norm(\d)\.(.+)', r'backbone.fusion.\1.norm.\2'),
         *swin_rules('backbone'),
         *bert_rules('text_encoder'),
-        *_decoder_rules(),
+        *top_down_rules(),
     ],
     without_effect=[
         r'backbone\.layers\.3\.res_gate\..+',  # the last stage feeds no other

@@ -20,7 +20,7 @@ from torch import Tensor
 from magnet_mm.engine import register_safe_loaders
 from magnet_mm.errors import CheckpointError
 
-# Layout: what stands before the first dot of its keys; the first layout of which all are there wins.
+# Layout: what stands before the first dot of its keys; the first one of which all are there wins.
 LAYOUTS = {
     'magnet': {'image_model'},
     'efn': {'textmodel', 'scale1'},

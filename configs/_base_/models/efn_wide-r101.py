@@ -1,6 +1,6 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-# EFN (CVPR 2021) as released, model only. Sources: [C] released code (docs/methods/efn.md), else our
-# choice.
+# EFN (CVPR 2021) as released, model only. Sources: [C] released code (docs/methods/efn.md), else
+# our choice.
 model = dict(
     type='ReferringSegmentor',
     data_preprocessor=dict(

@@ -5,6 +5,7 @@ from magnet_mm.models.auxiliary_heads.alignment_loss import AlignmentLoss
 from magnet_mm.models.auxiliary_heads.mask_encoders import CentreMaskEncoder, PooledMaskEncoder
 from magnet_mm.models.auxiliary_heads.mask_grounding_head import MaskGroundingHead
 from magnet_mm.models.auxiliary_heads.pixel_contrast_head import PixelContrastHead
+from magnet_mm.models.auxiliary_heads.stage_alignment_head import StageAlignmentHead
 
 __all__ = [
     'AlignmentLoss',
@@ -12,4 +13,5 @@ __all__ = [
     'MaskGroundingHead',
     'PixelContrastHead',
     'PooledMaskEncoder',
+    'StageAlignmentHead',
 ]

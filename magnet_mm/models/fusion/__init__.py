@@ -3,6 +3,7 @@
 
 from magnet_mm.models.fusion.cam import CAM
 from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
+from magnet_mm.models.fusion.crossvlt_fusion import CrossVLTFusion
 from magnet_mm.models.fusion.efn_fusion import EFNFusion
 from magnet_mm.models.fusion.fast_text_pwam import FastTextPWAM
 from magnet_mm.models.fusion.lavt_fusion import LAVTFusion
@@ -14,6 +15,7 @@ from magnet_mm.models.layers.pwam import PWAM, LanguageGate
 __all__ = [
     'CAM',
     'CoupAlignFusion',
+    'CrossVLTFusion',
     'EFNFusion',
     'FastTextPWAM',
     'LAVTFusion',

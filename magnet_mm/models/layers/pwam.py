@@ -37,7 +37,7 @@ class PixelWordAttention(nn.Module):
 
     ``Q = norm(V W_q)``, ``K = m (L W_k)``, ``U = m (L W_u)``,
     ``A = softmax_T(Q K^T / sqrt(C) + 1e4 (m - 1))``, ``G = norm(A U W)``.
-    The scale uses the full width even with several heads [C].
+    The scale uses the full width even with several heads [C LAVT, MagNet].
 
     Before an instance norm over the pixels, ``U`` is centred over the words: each row of ``A`` adds
     up to 1, so this shifts a channel by the same amount at every pixel, which the norm removes. The
@@ -48,18 +48,29 @@ class PixelWordAttention(nn.Module):
         text_channels: text width ``D``.
         num_heads: attention heads, 1 in both papers' released code [C].
         norm: ``instance`` (LAVT) or ``layer`` (MagNet).
+        width: of queries, keys and values; None takes ``channels``.
+        scale: of the products; None takes ``width ** -0.5``.
     """
 
-    def __init__(self, channels: int, text_channels: int, num_heads: int, norm: str) -> None:
+    def __init__(
+        self,
+        channels: int,
+        text_channels: int,
+        num_heads: int,
+        norm: str,
+        width: int | None = None,
+        scale: float | None = None,
+    ) -> None:
         super().__init__()
+        width = width or channels
         self.num_heads = num_heads
-        self.scale = channels**-0.5
+        self.scale = width**-0.5 if scale is None else scale
         self.centre_values = norm == 'instance'
-        self.query = nn.Linear(channels, channels)
-        self.query_norm = _build_norm(norm, channels)
-        self.key = nn.Linear(text_channels, channels)
-        self.value = nn.Linear(text_channels, channels)
-        self.out = nn.Linear(channels, channels)
+        self.query = nn.Linear(channels, width)
+        self.query_norm = _build_norm(norm, width)
+        self.key = nn.Linear(text_channels, width)
+        self.value = nn.Linear(text_channels, width)
+        self.out = nn.Linear(width, channels)
         self.out_norm = _build_norm(norm, channels)
 
     def affinity(self, pixels: Tensor, words: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ class StagewiseBert(StagewiseTextEncoder):
         pretrained: str | None = None,
         config: dict | None = None,
         frozen: Sequence[str] = (),
+        pretrained_layers: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__('bert', groups, pretrained, config, frozen, init_cfg)
+        super().__init__('bert', groups, pretrained, config, frozen, pretrained_layers, init_cfg)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 
 import torch
@@ -44,10 +45,13 @@ class StagewiseTextEncoder(BaseModule):
         config: sizes for transformers' configuration of that type, beside its defaults.
         frozen: submodules that keep their weights, by name. Their parameters need no gradient from
             the start, which DistributedDataParallel requires.
+        pretrained_layers: only the embeddings and so many first layers are taken from
+            ``pretrained``, which may have more; None takes all.
 
     Raises:
         ConfigError: for an unknown type or size, groups that do not add up to the number of layers,
-            a frozen submodule that does not exist, or an encoder that can be run in neither way.
+            a frozen submodule that does not exist, an encoder that can be run in neither way, or
+            ``pretrained_layers`` for one without layers of its own.
     """
 
     sentence_channels = None
@@ -60,9 +64,11 @@ class StagewiseTextEncoder(BaseModule):
         pretrained: str | None = None,
         config: dict | None = None,
         frozen: Sequence[str] = (),
+        pretrained_layers: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.pretrained_layers = pretrained_layers
         self.sizes = self._read_sizes(model_type, config or {})
         self.longest: int | None = None  # tokens of a sentence, at most
         self.groups = tuple(groups)
@@ -79,6 +85,11 @@ class StagewiseTextEncoder(BaseModule):
         else:
             self._keep_whole(model)
         self.longest = self._count_positions()
+        if pretrained_layers is not None and not self.stagewise:
+            raise ConfigError(
+                f'{self.model_class.__name__} is not run layer by layer, so that its weights are '
+                'loaded whole. Remove pretrained_layers.'
+            )
         for name in frozen:
             try:
                 self.get_submodule(name).requires_grad_(False)
@@ -219,6 +230,8 @@ class StagewiseTextEncoder(BaseModule):
         if self.pretrained is None:
             return
         weights = read_text_weights(self.pretrained, self.model_class, self.sizes, **self._options)
+        if self.pretrained_layers is not None:
+            weights = self._first_layers(weights)
         name = 'BERT' if self.sizes.model_type == 'bert' else self.sizes.model_type
         try:
             (self if self.stagewise else self.model).load_state_dict(weights)
@@ -228,6 +241,18 @@ class StagewiseTextEncoder(BaseModule):
                 f'the config: {error}'
             ) from error
         print_log(f'Loaded {name} weights from {self.pretrained}', logger='current')
+
+    def _first_layers(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keep what is taken from the file, and the layers behind it as they are."""
+        taken = {
+            key: value for key, value in weights.items() if self.pretrained_layers > _layer_of(key)
+        }
+        own = {
+            key: value
+            for key, value in self.state_dict().items()
+            if self.pretrained_layers <= _layer_of(key)
+        }
+        return {**taken, **own}
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """``[B, T]`` int64 to embeddings ``[B, T, D]``.
@@ -287,3 +312,9 @@ class StagewiseTextEncoder(BaseModule):
 def _additive(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0/1 ``[B, T]`` to ``[B, 1, 1, T]``, 0 and -10000."""
     return (1.0 - attention_mask.to(dtype))[:, None, None, :] * -10000.0
+
+
+def _layer_of(key: str) -> int:
+    """Return the number of the layer that a key belongs to; -1 for the embeddings."""
+    place = re.match(r'encoder\.layer\.(\d+)\.', key)
+    return int(place[1]) if place else -1

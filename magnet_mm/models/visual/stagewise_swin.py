@@ -6,7 +6,8 @@ channels-last maps ``[B, H, W, C]``:
 
 - ``embed(images [B, 3, H, W])``: input of stage 0,
 - ``stage(i, x)``: ``V_i``, where fusion happens,
-- ``downsample(i, v)``: input of stage ``i + 1``.
+- ``downsample(i, v)``: input of stage ``i + 1``; where that changes the width,
+  ``downsampled_channels`` says to what, one number per stage but the last.
 
 A backbone with ``stagewise = False`` cannot let language in: its ``embed`` gives all finished maps,
 ``stage(i, maps)`` picks one, and ``downsample`` is not called.
@@ -34,6 +35,7 @@ class StagewiseSwin(PretrainedVisual, SwinTransformer):
     def __init__(self, **kwargs) -> None:
         super().__init__(out_indices=(), **kwargs)
         self.channels: tuple[int, ...] = tuple(self.num_features)
+        self.downsampled_channels = self.channels[1:]
         for stage in self.stages:
             for block in stage.blocks:
                 block.attn = ShiftedWindowAttention(block.attn)
