@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""MagNet's pixel decoder: Mask2Former's, with all four levels inside the deformable encoder."""
+"""Mask2Former's pixel decoder, with all levels inside the deformable encoder (MagNet) or fewer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
@@ -17,8 +18,9 @@ from magnet_mm.models.layers import cache, cell_centres, deformable_attention, s
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
     """mmdet's deformable pixel decoder over strides 4..32, with its own forward.
 
-    Stride 4 takes part in the encoder, so there is no extra FPN level; the mask feature is a 1x1
-    convolution on the stride-4 output [C]. The parameters, their names and their initialisation
+    In MagNet stride 4 takes part in the encoder, so there is no extra FPN level [C]; in ReLA three
+    levels do, and stride 4 is added behind it as in an FPN [C]. The mask feature is a 1x1
+    convolution on the stride-4 output. The parameters, their names and their initialisation
     are mmdet's. The forward is ours: sizes stay Python integers (mmdet turns them into tensors,
     which breaks ``torch.compile`` and ``torch.export``), and the attention falls back to torch
     where mmcv has no kernel.
@@ -29,6 +31,8 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
         num_layers: deformable encoder layers; 4 [C].
         num_heads: attention heads; 8 [C].
         ffn_channels: FFN width; 1024 [C].
+        encoder_levels: how many of the coarsest levels enter the encoder; None for all. The finer
+            ones are joined by an FPN.
     """
 
     def __init__(
@@ -38,13 +42,15 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
         num_layers: int = 4,
         num_heads: int = 8,
         ffn_channels: int = 1024,
+        encoder_levels: int | None = None,
     ) -> None:
+        levels = encoder_levels or len(in_channels)
         super().__init__(
             in_channels=list(in_channels),
             strides=[4 * 2**level for level in range(len(in_channels))],
             feat_channels=channels,
             out_channels=channels,
-            num_outs=min(3, len(in_channels)),
+            num_outs=min(3, levels),
             norm_cfg=dict(type='GN', num_groups=32),
             act_cfg=dict(type='ReLU'),
             encoder=ConfigDict(
@@ -53,7 +59,7 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
                     self_attn_cfg=dict(
                         embed_dims=channels,
                         num_heads=num_heads,
-                        num_levels=len(in_channels),
+                        num_levels=levels,
                         num_points=4,
                         dropout=0.0,
                         batch_first=True,
@@ -91,11 +97,12 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             levels ``[B, channels, H_i, W_i]``, coarse to fine.
         """
         coarse_to_fine = list(feats)[::-1]
-        shapes = [(feat.shape[2], feat.shape[3]) for feat in coarse_to_fine]
+        inside = len(self.input_convs)
+        shapes = [(feat.shape[2], feat.shape[3]) for feat in coarse_to_fine[:inside]]
         tokens = torch.cat(
             [
                 conv(feat).flatten(2).transpose(1, 2)
-                for conv, feat in zip(self.input_convs, coarse_to_fine, strict=True)
+                for conv, feat in zip(self.input_convs, coarse_to_fine, strict=False)
             ],
             dim=1,
         )
@@ -119,7 +126,13 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
                 tokens.split([h * w for h, w in shapes], dim=1), shapes, strict=True
             )
         ]
-        return self.mask_feature(memories[-1]), memories[: self.num_outs]
+        finest = memories[-1]
+        for lateral, output, feat in zip(
+            self.lateral_convs, self.output_convs, coarse_to_fine[inside:], strict=True
+        ):
+            above = F.interpolate(finest, feat.shape[2:], mode='bilinear', align_corners=False)
+            finest = output(lateral(feat) + above)
+        return self.mask_feature(finest), memories[: self.num_outs]
 
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
