@@ -1,12 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Key map of the released MagNet checkpoint (docs/methods/magnet.md)."""
 
+from magnet_mm.released.deformable_rules import pixel_decoder_rules
 from magnet_mm.released.key_map import PWAM_PARTS, KeyMap, bert_rules, swin_rules
 
 _LAYER = r'image_model\.layers\.(\d+)\.'
 _FUSION = r'backbone.fusion.\1.'
-_ENCODER = r'classifier\.pixel_decoder\.transformer\.encoder\.layers\.(\d+)\.'
-_TO_ENCODER = r'decode_head.pixel_decoder.encoder.layers.\1.'
 _DECODER = r'classifier\.predictor\.transformer_'
 _TO_DECODER = r'decode_head.transformer_decoder.layers.\1.'
 _TEXT = r'language_model\.pwams\.(\d+)\.'
@@ -55,28 +54,7 @@ MAGNET = KeyMap(
         (rf'{_TEXT}project_mm\.0\.(.+)', rf'{_FUSION}text_pwam.project.\2'),
         (r'language_model\.res_gates\.(\d)\.0\.weight', rf'{_FUSION}text_gate.hidden.weight'),
         (r'language_model\.res_gates\.(\d)\.2\.weight', rf'{_FUSION}text_gate.out.weight'),
-        # Pixel decoder.
-        (
-            r'classifier\.pixel_decoder\.input_proj\.(\d)\.0\.(.+)',
-            r'decode_head.pixel_decoder.input_convs.\1.conv.\2',
-        ),
-        (
-            r'classifier\.pixel_decoder\.input_proj\.(\d)\.1\.(.+)',
-            r'decode_head.pixel_decoder.input_convs.\1.gn.\2',
-        ),
-        (
-            r'classifier\.pixel_decoder\.transformer\.level_embed',
-            r'decode_head.pixel_decoder.level_encoding.weight',
-        ),
-        (rf'{_ENCODER}(self_attn\..+)', rf'{_TO_ENCODER}\2'),
-        (rf'{_ENCODER}norm1\.(.+)', rf'{_TO_ENCODER}norms.0.\2'),
-        (rf'{_ENCODER}linear1\.(.+)', rf'{_TO_ENCODER}ffn.layers.0.0.\2'),
-        (rf'{_ENCODER}linear2\.(.+)', rf'{_TO_ENCODER}ffn.layers.1.\2'),
-        (rf'{_ENCODER}norm2\.(.+)', rf'{_TO_ENCODER}norms.1.\2'),
-        (
-            r'classifier\.pixel_decoder\.mask_features\.(.+)',
-            r'decode_head.pixel_decoder.mask_feature.\1',
-        ),
+        *pixel_decoder_rules(r'classifier\.pixel_decoder'),
         # Transformer decoder: cross-attention, self-attention, FFN, post-norm.
         (
             rf'{_DECODER}cross_attention_layers\.(\d)\.multihead_attn\.(.+)',

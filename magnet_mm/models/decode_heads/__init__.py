@@ -7,6 +7,7 @@ from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
+from magnet_mm.models.decode_heads.rela_head import ReLAHead
 from magnet_mm.models.decode_heads.sentence_mask_alignment import (
     SentenceMaskAlignment,
     SentencePixelAggregation,
@@ -19,6 +20,7 @@ __all__ = [
     'LAVTHead',
     'MaskGenerator',
     'OneQueryMask2FormerHead',
+    'ReLAHead',
     'SentenceMaskAlignment',
     'SentencePixelAggregation',
 ]
