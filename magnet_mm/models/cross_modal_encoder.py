@@ -88,6 +88,7 @@ class CrossModalEncoder(BaseModule):
                 f'fusion lists {len(fusions)} modules, but {visual["type"]} has {stages} stages. '
                 'Give one entry per stage, None where nothing is fused.'
             )
+        outputs = getattr(self.visual, 'output_channels', self.visual.channels)
         self._fuses_inside = getattr(self.visual, 'stagewise', True)
         self._fused = [config is not None for config in fusions]
         self._side_by_side = self.text.stagewise and any(self._fused)
@@ -98,9 +99,7 @@ class CrossModalEncoder(BaseModule):
             )
         self.fusion = ModuleList(
             NoFusion(channels) if config is None else self._build_fusion(config, index)
-            for index, (config, channels) in enumerate(
-                zip(fusions, self.visual.channels, strict=True)
-            )
+            for index, (config, channels) in enumerate(zip(fusions, outputs, strict=True))
         )
 
     def _build_fusion(self, config: dict, index: int) -> nn.Module:

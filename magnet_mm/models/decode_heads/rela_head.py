@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """ReLA's head: region queries that look at image, words and each other (GRES, CVPR 2023).
 
-Source: the released code, docs/methods/rela.md. ``Q`` regions, ``C`` channels, ``M`` the mask feature.
+Source: the released code, docs/methods/rela.md. ``Q`` regions, ``C`` channels, ``M`` mask feature.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class ReLAHead(BaseModule):
         return Prediction(last.masks, last.no_target[:, 1] - last.no_target[:, 0])
 
     def decode(self, features: CrossModalFeatures) -> RegionOutput:
-        """What the regions say after the last layer.
+        """Decode: what the regions say after the last layer.
 
         Leaves the mask feature in ``features.pixel_embedding`` for the auxiliary heads.
         """
@@ -205,7 +205,7 @@ class ReLAHead(BaseModule):
         return said
 
     def _blocked(self, embedding: Tensor, mask_feature: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Pixels outside each region's mask, bool ``[B * heads, Q, h * w]``; none if all would be."""
+        """Block pixels outside a region's mask: ``[B * heads, Q, h * w]``; none if all would be."""
         masks = torch.einsum('bqc,bchw->bqhw', embedding.detach(), mask_feature.detach())
         masks = F.interpolate(masks, shape, mode='bilinear', align_corners=False).flatten(2)
         blocked = masks < 0
@@ -237,8 +237,8 @@ class ReLAHead(BaseModule):
 def minimap_target(masks: Tensor, grid: int) -> Tensor:
     """Cells of the grid whose centre lies inside the object, int64 ``[B, grid * grid]``.
 
-    The mask ``[B, 1, H, W]`` is resized bilinearly without antialiasing and truncated, so all pixels
-    around the centre must be the object's [C].
+    The mask ``[B, 1, H, W]`` is resized bilinearly without antialiasing and truncated, so all
+    pixels around the centre must be the object's [C].
     """
     return F.interpolate(masks, (grid, grid), mode='bilinear').flatten(1).long()
 
