@@ -74,7 +74,9 @@ def load_clip_part(
         if key not in weights:
             problems.append(f'{prefix}{key} is missing')
         elif weights[key].shape != target.shape:
-            problems.append(f'{prefix}{key} is {tuple(weights[key].shape)}, not {tuple(target.shape)}')
+            problems.append(
+                f'{prefix}{key} is {tuple(weights[key].shape)}, not {tuple(target.shape)}'
+            )
     if problems:
         raise CheckpointError(
             f'The CLIP weights {path} do not fit {type(module).__name__}: '

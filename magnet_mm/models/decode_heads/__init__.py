@@ -2,6 +2,7 @@
 """Heads that turn cross-modal features into mask logits."""
 
 from magnet_mm.models.decode_heads.coupalign_head import CoupAlignHead
+from magnet_mm.models.decode_heads.cris_head import CRISHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
 from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
@@ -14,9 +15,10 @@ from magnet_mm.models.decode_heads.sentence_mask_alignment import (
 )
 
 __all__ = [
-    'EFNHead',
+    'CRISHead',
     'CoupAlignHead',
     'DeformablePixelDecoder',
+    'EFNHead',
     'LAVTHead',
     'MaskGenerator',
     'OneQueryMask2FormerHead',

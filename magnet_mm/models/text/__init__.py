@@ -1,8 +1,14 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Text encoders that can be run group by group."""
 
+from magnet_mm.models.text.clip_text_encoder import ClipTextEncoder
 from magnet_mm.models.text.efn_text import EFNTextEncoder
 from magnet_mm.models.text.stagewise_bert import StagewiseBert
 from magnet_mm.models.text.stagewise_text_encoder import StagewiseTextEncoder
 
-__all__ = ['EFNTextEncoder', 'StagewiseBert', 'StagewiseTextEncoder']
+__all__ = [
+    'ClipTextEncoder',
+    'EFNTextEncoder',
+    'StagewiseBert',
+    'StagewiseTextEncoder',
+]

@@ -71,9 +71,7 @@ class SpatialAttentionPool(nn.Module):
     def __init__(self, channels: int, out_channels: int, num_heads: int, grid: int = 7) -> None:
         super().__init__()
         self.num_heads, self.grid = num_heads, grid
-        self.positional_embedding = nn.Parameter(
-            torch.randn(grid**2 + 1, channels) / channels**0.5
-        )
+        self.positional_embedding = nn.Parameter(torch.randn(grid**2 + 1, channels) / channels**0.5)
         self.q_proj = nn.Linear(channels, channels)
         self.k_proj = nn.Linear(channels, channels)
         self.v_proj = nn.Linear(channels, channels)
