@@ -3,8 +3,8 @@
 
 OpenAI's own files are TorchScript programs, which are refused. Take their weights out once, on a
 machine where running them does no harm:
-``torch.save(torch.jit.load('RN50.pt', 'cpu').state_dict(), 'rn50_state_dict.pth')``. Keys are OpenAI's
-(``visual.*``, ``transformer.*``, ``token_embedding.weight`` ...); ``.safetensors`` works as well.
+``torch.save(torch.jit.load('RN50.pt', 'cpu').state_dict(), 'rn50_state_dict.pth')``. Keys are
+OpenAI's (``visual.*``, ``transformer.*``, ``token_embedding.weight`` ...); ``.safetensors`` works as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from magnet_mm.errors import CheckpointError
 
 
 def read_clip(path: str) -> dict[str, Tensor]:
-    """State dict of a CLIP file, ``.safetensors`` or a file of ``torch.save``.
+    """Read the state dict of a CLIP file, ``.safetensors`` or a file of ``torch.save``.
 
     Raises:
         CheckpointError: when it cannot be read, or holds no state dict.

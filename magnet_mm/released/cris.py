@@ -2,7 +2,7 @@
 """Key map of released CRIS checkpoints (docs/methods/cris.md)."""
 
 from magnet_mm.models.text.clip_text_encoder import CLIP_LAYERS
-from magnet_mm.released.key_map import KeyMap
+from magnet_mm.released.key_map import KeyMap, as_they_are
 
 _NECK = (
     (r'f1_v_proj', 'coarse'),
@@ -50,4 +50,5 @@ CRIS = KeyMap(
         (r'proj\.txt\.(.+)', r'decode_head.projector.kernel.\1'),
     ],
     without_effect=[r'backbone\.logit_scale'],
+    values=as_they_are,
 )

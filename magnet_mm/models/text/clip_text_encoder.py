@@ -14,7 +14,7 @@ from magnet_mm.structures import TextFeatures
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """``x sigmoid(1.702 x)``, CLIP's activation."""
+    """Apply ``x sigmoid(1.702 x)``, CLIP's activation."""
     return x * torch.sigmoid(1.702 * x)
 
 
@@ -22,8 +22,8 @@ def quick_gelu(x: Tensor) -> Tensor:
 class ClipTextEncoder(BaseModule):
     """A causal transformer over token ids; its sentence is the state of the end token.
 
-    Words are the normalised last states, padding included; the sentence is the one at the largest id
-    (CLIP's end token), projected to the embedding width and not normalised [C]. Padding follows the
+    Words are the normalised last states, padding included; the sentence is the one at the largest
+    id (CLIP's end token), projected to the embedding width and not normalised [C]. Padding follows the
     sentence, so no word sees it.
 
     Args:

@@ -58,8 +58,8 @@ class ClipBottleneck(nn.Module):
 class SpatialAttentionPool(nn.Module):
     """CLIP's attention pool that keeps the map: self-attention over all pixels, no mean token.
 
-    The position embedding is CLIP's 7x7 table (row 0, the mean token's, is unused), resized bicubically
-    to the map. A new 1x1 convolution of the input is added before the ReLU [C].
+    The position embedding is CLIP's 7x7 table (row 0, the mean token's, is unused), resized
+    bicubically to the map. A new 1x1 convolution of the input is added before the ReLU [C].
 
     Args:
         channels: of the map.
@@ -170,7 +170,7 @@ class StagewiseClipResNet(BaseModule):
         return v
 
     def output(self, index: int, v: Tensor) -> Tensor:
-        """What the heads see of a stage, ``[B, H_i, W_i, C]``."""
+        """Give what the heads see of a stage, ``[B, H_i, W_i, C]``."""
         if index < len(self.channels) - 1:
             return v
         return self.attnpool(v.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
