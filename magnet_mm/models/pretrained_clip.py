@@ -3,14 +3,15 @@
 
 OpenAI's own files are TorchScript programs, which are refused. Take their weights out once, on a
 machine where running them does no harm:
-``torch.save(torch.jit.load('RN50.pt', 'cpu').state_dict(), 'rn50_state_dict.pth')``. Keys are
-OpenAI's (``visual.*``, ``transformer.*``, ``token_embedding.weight`` ...); ``.safetensors`` works as well.
+``torch.save(torch.jit.load('RN50.pt', 'cpu').state_dict(), 'rn50.pth')``. Keys are OpenAI's
+(``visual.*``, ``transformer.*``, ``token_embedding.weight`` ...); ``.safetensors`` works as well.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
@@ -28,6 +29,11 @@ def read_clip(path: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: when it cannot be read, or holds no state dict.
     """
+    if not Path(path).is_file():
+        raise CheckpointError(
+            f"There are no CLIP weights {path}. Make the file of OpenAI's as docs/methods/cris.md "
+            'says, and set the environment variable CLIP_PATH to it.'
+        )
     if path.endswith('.safetensors'):
         try:
             return load_file(path)

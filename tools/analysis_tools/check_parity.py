@@ -1,12 +1,12 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Compare a system with stored outputs of its released network.
 
-    python tools/analysis_tools/check_parity.py rela --golden rela_tiny_golden.npz \\
+    python tools/analysis_tools/check_parity.py rela --golden rela_tiny_golden.npz
         --keys rela_tiny_keys.json --training rela_tiny_training.npz
 
-The pseudo-random weights of the stored outputs go through the system's converter into our model. The
-variant is read off the file's name, sizes off the keys. Prints the largest difference of every stored
-tensor; the exit status is 1 if one is past its tolerance.
+The pseudo-random weights of the stored outputs go through the system's converter into our model.
+The variant is read off the file's name, sizes off the keys. Prints the largest difference of every
+stored tensor; the exit status is 1 if one is past its tolerance.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _importable  # noqa: E402, F401
+from parity.check import check, known_systems  # noqa: E402
+from parity.compare import table_of  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from magnet_mm.errors import CheckpointError, ConfigError  # noqa: E402
-from parity.check import check, known_systems  # noqa: E402
-from parity.compare import table_of  # noqa: E402
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
     except (CheckpointError, ConfigError, OSError) as error:
         print(f'check_parity.py: {error}', file=sys.stderr)
         return 2
-    Console(width=110).print(table_of(rows, args.system))
+    Console(width=150).print(table_of(rows, args.system))
     failed = [row for row in rows if not row.passed]
     print(f'{len(rows)} compared, {len(failed)} past the tolerance')
     return 1 if failed or not rows else 0

@@ -28,7 +28,7 @@ def load_system(name: str) -> ModuleType:
     stored in full), ``build(keys, fill_keys, variant, config=None)`` (our model in eval mode, its
     sizes read off the keys, with the pseudo-random weights put through the system's converter),
     ``outputs(model, case)`` (our tensors by the stored names) and, where a training file exists,
-    ``training(build, golden)`` (rows; ``build()`` gives a fresh model).
+    ``training(build, golden, keys)`` (rows; ``build()`` gives a fresh model).
 
     Raises:
         ConfigError: for a name that is none.
@@ -63,8 +63,10 @@ def check(
     variant = Golden(golden or training).variant
     fill = None if fill_keys is None else read_keys(fill_keys)
 
+    layout = read_keys(keys)
+
     def build() -> torch.nn.Module:
-        return system.build(read_keys(keys), fill, variant, config)
+        return system.build(layout, fill, variant, config)
 
     rows: list[Row] = []
     if golden is not None:
@@ -76,5 +78,5 @@ def check(
     if training is not None:
         if not hasattr(system, 'training'):
             raise ConfigError(f'Nothing compares training files of {name}.')
-        rows += system.training(build, Golden(training))
+        rows += system.training(build, Golden(training), layout)
     return rows

@@ -77,6 +77,6 @@ def table_of(rows: Sequence[Row], title: str) -> Table:
     """Make the table that the tool prints."""
     table = Table('case', 'tensor', 'difference', 'tolerance', '', title=title)
     for row in rows:
-        verdict = 'ok' if row.passed else row.note or 'TOO LARGE'
+        verdict = 'ok' if row.passed else f'FAILED {row.note}'
         table.add_row(row.case, row.name, f'{row.difference:.2e}', f'{row.tolerance:.0e}', verdict)
     return table

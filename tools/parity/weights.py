@@ -41,7 +41,9 @@ def released_state_dict(
     return state
 
 
-def model_with(config: Mapping[str, Any], state: Mapping[str, Tensor], key_map: KeyMap) -> nn.Module:
+def model_with(
+    config: Mapping[str, Any], state: Mapping[str, Tensor], key_map: KeyMap
+) -> nn.Module:
     """Build a model config and load a released state dict through its converter; eval mode."""
     init_default_scope('mmseg')
     model = MODELS.build(dict(config))

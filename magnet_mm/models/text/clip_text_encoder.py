@@ -23,8 +23,8 @@ class ClipTextEncoder(BaseModule):
     """A causal transformer over token ids; its sentence is the state of the end token.
 
     Words are the normalised last states, padding included; the sentence is the one at the largest
-    id (CLIP's end token), projected to the embedding width and not normalised [C]. Padding follows the
-    sentence, so no word sees it.
+    id (CLIP's end token), projected to the embedding width and not normalised [C]. Padding follows
+    the sentence, so no word sees it.
 
     Args:
         channels: width ``D``; 512.
