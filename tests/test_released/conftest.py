@@ -2,17 +2,15 @@
 """Files in the published layouts, made from the key lists, and the models that take them."""
 
 import argparse
-import gzip
-import importlib.util
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
+from parity.golden import read_keys
+from parity.weights import released_state_dict
 
-from magnet_mm.released import LAVT, MAGNET, build_model, convert_checkpoint
+from magnet_mm.released import LAVT, MAGNET, build_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / 'tests' / 'data' / 'reference'
@@ -21,35 +19,16 @@ CONFIGS = {
     'lavt_one': REPOSITORY / 'configs' / 'lavt_swinb_refcoco.py',
 }
 KEY_MAPS = {'magnet': MAGNET, 'lavt_one': LAVT}
-SWIN_T = 'embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7'
 
 
 def key_list(variant):
     """``key -> [dtype, shape]`` of one released network."""
-    with gzip.open(REFERENCE / f'{variant}_keys.json.gz', 'rt') as file:
-        return json.load(file)
-
-
-def official_relative_position_index(tokens):
-    """Swin's buffer: index of the offset between each two tokens of a window (Swin eq. 4)."""
-    window = round(tokens**0.5)
-    row, column = np.divmod(np.arange(tokens), window)
-    rows = row[:, None] - row[None] + window - 1
-    columns = column[:, None] - column[None] + window - 1
-    return torch.from_numpy(rows * (2 * window - 1) + columns)
+    return read_keys(REFERENCE / f'{variant}_keys.json.gz')
 
 
 def published_state_dict(variant, value):
     """A state dict in a published layout; ``value(key, shape)`` makes the float entries."""
-    state_dict = {}
-    for key, (dtype, shape) in key_list(variant).items():
-        if dtype.startswith('float'):
-            state_dict[key] = value(key, shape)
-        elif key.endswith('relative_position_index'):
-            state_dict[key] = official_relative_position_index(shape[0])
-        else:
-            state_dict[key] = torch.zeros(shape, dtype=torch.int64)
-    return state_dict
+    return released_state_dict(key_list(variant), value)
 
 
 def one_element(key, shape):
@@ -78,15 +57,6 @@ def files():
 
 
 @pytest.fixture(scope='session')
-def fill():
-    """The module ``fill.py`` of the reference data."""
-    spec = importlib.util.spec_from_file_location('reference_fill', REFERENCE / 'fill.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope='session')
 def swinb_targets():
     """State dicts of both Swin-B models, built from their configs once, without memory."""
     targets = {}
@@ -97,36 +67,3 @@ def swinb_targets():
             for key, tensor in state_dict.items()
         }
     return targets
-
-
-@pytest.fixture(scope='session')
-def tiny_models(fill, tmp_path_factory):
-    """Swin-T models whose pseudo-random weights went through a published file and a converter."""
-    directory = tmp_path_factory.mktemp('tiny')
-    models = {}
-    for name, config in CONFIGS.items():
-        head = "decode_head=dict(norm_cfg=dict(type='BN'))" if name == 'lavt_one' else ''
-        tiny_config = directory / f'{name}_tiny.py'
-        tiny_config.write_text(
-            f'_base_ = {str(config)!r}\n'
-            f'model = dict(backbone=dict(visual=dict({SWIN_T}, init_cfg=None)), {head})\n'
-        )
-
-        def value(key, shape):
-            filled = np.ascontiguousarray(fill.fill_value(key, shape))
-            return torch.from_numpy(filled).reshape(shape)
-
-        published = save_published(
-            directory / 'published.pth', published_state_dict(f'{name}_tiny', value)
-        )
-        converted = directory / 'converted.pth'
-        convert_checkpoint(published, converted, KEY_MAPS[name], tiny_config)
-        model = build_model(tiny_config)
-        weights = torch.load(converted, weights_only=True)['state_dict']
-        keys = model.load_state_dict(weights, strict=False)
-        assert not keys.unexpected_keys
-        assert all(key.startswith('auxiliary_head.0.') for key in keys.missing_keys)
-        models[name] = model.eval()
-        published.unlink()
-        converted.unlink()
-    return models

@@ -25,10 +25,11 @@ def load_system(name: str) -> ModuleType:
     """Import a system's module.
 
     It has ``TOLERANCE`` (``logits`` and ``taps``, and any single name), ``FULL`` (names of arrays
-    stored in full), ``build(keys, fill_keys, variant, config=None)`` (our model in eval mode, its
-    sizes read off the keys, with the pseudo-random weights put through the system's converter),
-    ``outputs(model, case)`` (our tensors by the stored names) and, where a training file exists,
-    ``training(build, golden, keys)`` (rows; ``build()`` gives a fresh model).
+    stored in full), where needed ``NOT_COMPUTED`` (names that change nothing, and why),
+    ``build(keys, fill_keys, variant, config=None)`` (our model in eval mode, its sizes read off the
+    keys, with the pseudo-random weights put through the system's converter), ``outputs(model,
+    case)`` (our tensors by the stored names) and, where a training file exists, ``training(build,
+    golden, keys)`` (rows; ``build()`` gives a fresh model).
 
     Raises:
         ConfigError: for a name that is none.
@@ -74,7 +75,8 @@ def check(
         for case_name, case in Golden(golden).cases().items():
             with torch.no_grad():
                 ours = system.outputs(model, case)
-            rows += compare_case(case_name, case, ours, system.FULL, system.TOLERANCE)
+            left_out = getattr(system, 'NOT_COMPUTED', {})
+            rows += compare_case(case_name, case, ours, system.FULL, system.TOLERANCE, left_out)
     if training is not None:
         if not hasattr(system, 'training'):
             raise ConfigError(f'Nothing compares training files of {name}.')

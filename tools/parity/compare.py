@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ def compare_case(
     outputs: Mapping[str, Tensor],
     full: Sequence[str],
     tolerance: Mapping[str, float],
+    not_computed: Container[str] = (),
 ) -> list[Row]:
     """Compare everything that a case stores.
 
@@ -51,9 +52,12 @@ def compare_case(
         outputs: our tensors, by the stored names.
         full: names of arrays stored in full (logits and the like).
         tolerance: by name; ``logits`` for the full ones, ``taps`` for all others.
+        not_computed: names that are left out, because they change nothing.
     """
     rows = []
     for key in [*(key for key in full if key in case), *case.names()]:
+        if key in not_computed:
+            continue
         limit = tolerance.get(key, tolerance['logits' if key in full else 'taps'])
         if key not in outputs:
             rows.append(Row(name, key, float('nan'), limit, 'our model does not give it'))

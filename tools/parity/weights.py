@@ -26,14 +26,13 @@ def swin_index(tokens: int) -> Tensor:
 
 
 def released_state_dict(
-    keys: Mapping[str, Any], value: Callable[[str, tuple[int, ...]], np.ndarray]
+    keys: Mapping[str, Any], value: Callable[[str, tuple[int, ...]], np.ndarray | Tensor]
 ) -> dict[str, Tensor]:
     """Fill a key list: floats by ``value(key, shape)``, integers as the networks construct them."""
     state = {}
     for key, (dtype, shape) in keys.items():
         if dtype.startswith('float'):
-            filled = np.ascontiguousarray(value(key, tuple(shape)))
-            state[key] = torch.from_numpy(filled).reshape(tuple(shape))
+            state[key] = torch.as_tensor(value(key, tuple(shape))).reshape(tuple(shape))
         elif key.endswith('relative_position_index'):
             state[key] = swin_index(shape[0])
         else:
