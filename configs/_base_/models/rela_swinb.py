@@ -10,7 +10,7 @@ model = dict(
             # The released optimiser does not hold the embeddings and the last two layers [C].
             frozen=('embeddings', 'encoder.layer.10', 'encoder.layer.11'),
         ),
-        fusion=dict(type='PWAMFusion', num_heads=1),  # LAVT's [C]
+        fusion=dict(type='LAVTFusion', num_heads=1),  # LAVT's [C]
     ),
     decode_head=dict(
         type='ReLAHead',

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 from magnet_mm.models.layers.position import sinusoid
 
 
@@ -100,7 +100,7 @@ class CRISDecoder(nn.Module):
         return self.norm(pixels).transpose(1, 2).unflatten(2, shape)
 
 
-@constant
+@cache
 def _pixel_position(height: int, width: int, channels: int, device: torch.device) -> Tensor:
     """Codes of column, then row, counted from 0, float32 ``[H * W, channels]``."""
     columns = sinusoid(width, channels // 2, device)[None].expand(height, -1, -1)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 
 class CRISNeck(nn.Module):
@@ -71,7 +71,7 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
 
 
-@constant
+@cache
 def _corner_coordinates(height: int, width: int, device: torch.device) -> Tensor:
     """x, then y, from -1 to 1 with both ends (CoordConv), float32 ``[1, 2, H, W]``."""
     x = torch.linspace(-1, 1, width, device=device)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 
 class BodyEdgeSplit(nn.Module):
@@ -69,7 +69,7 @@ def edge_band(masks: Tensor, radius: int = 2) -> Tensor:
     return torch.where(masks > 0.5, near_background, near_object).to(masks.dtype)
 
 
-@constant
+@cache
 def _disk(radius: int, device: torch.device) -> Tensor:
     """Kernel ``[1, 1, 2 radius + 1, 2 radius + 1]``, 1 within the radius, float32."""
     offset = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)

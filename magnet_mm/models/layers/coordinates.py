@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from magnet_mm.models.layers.constants import constant
+from magnet_mm.models.layers.cache import cache
 
 
-@constant
+@cache
 def efn_coordinates(height: int, width: int, device: torch.device) -> Tensor:
     """EFN's eight numbers of every cell, float32 ``[1, 8, H, W]`` (docs/methods/efn.md).
 

@@ -38,7 +38,7 @@ def _sine_position(
     return encoding(no_padding)[0].flatten(1).T.contiguous().to(dtype)
 
 
-@constant
+@cache
 def sinusoid(length: int, channels: int, device: torch.device) -> Tensor:
     """Encode positions 0, 1, ... as in "Attention is all you need", float32 ``[length, channels]``.
 
