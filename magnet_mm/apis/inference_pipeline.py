@@ -12,7 +12,7 @@ from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 
 from magnet_mm.config_types import type_name
-from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
+from magnet_mm.datasets.tokenizers import Tokenizer
 from magnet_mm.errors import ConfigError
 
 
@@ -41,8 +41,7 @@ class InferencePipeline:
         self.image_steps = Compose(steps[:first])
         self.sentence_steps = Compose(steps[first:])
         tokenize = self.sentence_steps.transforms[0]
-        self.tokenizer, self.max_tokens = tokenize.tokenizer, tokenize.max_tokens
-        tokenize.prepare()
+        self.tokenizer, self.max_tokens = tokenize.loaded, tokenize.max_tokens
 
     def __call__(
         self, image: np.ndarray, expressions: tuple[str, ...], **metainfo: Any
@@ -67,23 +66,14 @@ class InferencePipeline:
 
 
 @lru_cache(maxsize=1024)
-def _notes(tokenizer_name: str, max_tokens: int, expression: str) -> tuple[str, ...]:
-    tokenizer = load_tokenizer(tokenizer_name)
-    encoded = tokenizer(expression, return_offsets_mapping=True)
+def _notes(tokenizer: Tokenizer, max_tokens: int, expression: str) -> tuple[str, ...]:
     notes = []
-    if len(encoded['input_ids']) > max_tokens:
-        cut = encoded['offset_mapping'][max_tokens - 1][0]
-        notes.append(
-            f'only the first {max_tokens - 2} tokens are read; cut off from '
-            f'"{expression[cut : cut + 30]}"'
-        )
-    unknown = [
-        expression[start:end]
-        for token, (start, end) in zip(encoded['input_ids'], encoded['offset_mapping'], strict=True)
-        if token == tokenizer.unk_token_id
-    ]
+    read, unread = tokenizer.unread(expression, max_tokens)
+    if unread:
+        notes.append(f'only the first {read} tokens are read; cut off from "{unread[:30]}"')
+    unknown = tokenizer.unknown(expression)
     if unknown:
-        words = ', '.join(f'"{word[:30]}"' for word in list(dict.fromkeys(unknown))[:5])
+        words = ', '.join(f'"{word[:30]}"' for word in unknown[:5])
         notes.append(f'not in the vocabulary of the model: {words}')
     return tuple(notes)
 

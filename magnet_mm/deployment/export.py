@@ -10,11 +10,10 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from magnet_mm.atomic_files import publish, unfinished_beside
-from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
+from magnet_mm.datasets.tokenizers import build_tokenizer
 from magnet_mm.deployment.formats import FORMATS
 from magnet_mm.deployment.metadata import ExportMetadata
 from magnet_mm.deployment.network import LogitsNetwork, load_network
@@ -30,7 +29,8 @@ class ExportedFiles:
     Attributes:
         model: the exported network.
         metadata: its JSON, ``<model>.json``; the same text is inside the model file.
-        tokenizer: ``<model>.tokenizer.json`` of the ``tokenizers`` library; None when left out.
+        tokenizer: ``<model>.tokenizer.json``, of the ``tokenizers`` library, or words and their
+            rule; None when left out.
         network: the network in torch, to compare with.
         description: the metadata as an object.
     """
@@ -78,7 +78,7 @@ def export_checkpoint(
     )
     tokenizer = None
     if with_tokenizer:
-        tokenizer = _tokenizer_of_length(metadata.tokenizer, metadata.max_tokens)
+        tokenizer = build_tokenizer(metadata.tokenizer)
         metadata = dataclasses.replace(metadata, tokenizer_file=f'{out.name}.tokenizer.json')
     inputs = network.example_inputs(
         EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
@@ -87,7 +87,7 @@ def export_checkpoint(
         FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
         (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')
         if tokenizer is not None:
-            tokenizer.save(str(temporary / metadata.tokenizer_file))
+            tokenizer.save(temporary / metadata.tokenizer_file, metadata.max_tokens)
         for file in sorted(temporary.iterdir(), key=lambda file: file.name == out.name):
             publish(file, out.parent / file.name)  # the model last: where it is, all is
     return ExportedFiles(
@@ -97,23 +97,6 @@ def export_checkpoint(
         network,
         metadata,
     )
-
-
-def _tokenizer_of_length(name: str, max_tokens: int) -> Tokenizer:
-    """Copy the ``tokenizers`` object of a config's tokenizer, set to the network's ``[B, T]``.
-
-    A published file carries whatever padding and truncation its last user had set.
-    """
-    original = load_tokenizer(name)
-    tokenizer = Tokenizer.from_str(original.backend_tokenizer.to_str())
-    tokenizer.enable_truncation(max_tokens, direction=original.truncation_side)
-    tokenizer.enable_padding(
-        length=max_tokens,
-        direction='right',
-        pad_id=original.pad_token_id,
-        pad_token=original.pad_token,
-    )
-    return tokenizer
 
 
 @torch.no_grad()

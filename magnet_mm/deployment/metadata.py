@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from magnet_mm.config_types import type_name
 from magnet_mm.errors import ConfigError
@@ -31,9 +31,9 @@ class ExportMetadata:
         colour_order: order of the image's channels.
         mean: subtracted from each channel, values 0..255.
         std: each channel is divided by it.
-        tokenizer: name of the tokenizer in the config.
+        tokenizer: the tokenizer in the config, its name or its settings.
         tokenizer_file: file of the tokenizer beside the exported one; None when it was left out.
-        max_tokens: length of ``input_ids``, zero padded, [CLS] and [SEP] included.
+        max_tokens: length of ``input_ids``, padded, special tokens included.
         channels: 1, ``foreground = logits[:, 0]``, or 2, ``logits[:, 1] - logits[:, 0]``.
         upsampling: how the foreground logits get to ``height x width``.
         threshold: pixels with a larger foreground logit belong to the object.
@@ -47,7 +47,7 @@ class ExportMetadata:
     width: int
     mean: list[float]
     std: list[float]
-    tokenizer: str
+    tokenizer: str | dict[str, Any]
     max_tokens: int
     channels: int
     tokenizer_file: str | None = None
@@ -97,7 +97,7 @@ class ExportMetadata:
             width=width,
             mean=[float(value) for value in preprocessor['mean']],
             std=[float(value) for value in preprocessor['std']],
-            tokenizer=tokens['tokenizer'],
+            tokenizer=_plain(tokens['tokenizer']),
             max_tokens=tokens.get('max_tokens', 20),
             channels=channels,
             colour_order='RGB' if preprocessor.get('bgr_to_rgb') else 'BGR',
@@ -131,3 +131,8 @@ def _test_pipeline(config: Config) -> list[dict]:
     while 'pipeline' not in dataset:
         dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']
     return dataset['pipeline']
+
+
+def _plain(tokenizer: str | dict) -> str | dict[str, Any]:
+    """Without mmengine's classes of configs."""
+    return tokenizer.to_dict() if isinstance(tokenizer, ConfigDict) else tokenizer

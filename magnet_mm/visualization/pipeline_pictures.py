@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression, load_tokenizer
+from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression
 from magnet_mm.errors import ConfigError
 from magnet_mm.visualization.panels import GAP, draw_panels, printable, text_bar
 
@@ -21,10 +21,10 @@ class TokenizedSentence:
     """The tokens that the model is given.
 
     Attributes:
-        tokens: WordPieces without the padding, ``[CLS]`` and ``[SEP]`` included.
+        tokens: tokens without the padding, ``[CLS]`` and ``[SEP]`` included.
         room: Number of tokens with the padding.
         whole: Number of tokens of the whole sentence; more than ``len(tokens)`` if it was cut off.
-        unknown: Number of ``[UNK]`` among them.
+        unknown: Number of those that are not in the vocabulary.
     """
 
     tokens: tuple[str, ...]
@@ -58,13 +58,13 @@ def find_tokenizing(dataset: Any) -> TokenizeExpression:
 def read_tokens(item: dict, tokenizing: TokenizeExpression) -> TokenizedSentence:
     """Return the tokens of a packed item (``PackReferringInputs``)."""
     sample = item['data_samples']
-    tokenizer = load_tokenizer(tokenizing.tokenizer)
+    tokenizer = tokenizing.loaded
     ids = sample.input_ids[sample.attention_mask.bool()].tolist()
     return TokenizedSentence(
-        tokens=tuple(tokenizer.convert_ids_to_tokens(ids)),
+        tokens=tuple(tokenizer.tokens(ids)),
         room=len(sample.input_ids),
-        whole=len(tokenizer(sample.expression)['input_ids']),
-        unknown=ids.count(tokenizer.unk_token_id),
+        whole=tokenizer.count(sample.expression),
+        unknown=ids.count(tokenizer.unknown_token_id),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from magnet_mm.datasets.transforms.tokenizing import load_tokenizer
+from magnet_mm.datasets.tokenizers.hugging_face import load_tokenizer
 from magnet_mm.deployment import (
     ExportMetadata,
     LogitsNetwork,

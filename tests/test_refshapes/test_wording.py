@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, BertTokenizerFast
 
-from magnet_mm.datasets.transforms.tokenizing import SHIPPED_VOCABULARIES
+from magnet_mm.datasets.tokenizers.vocabulary_files import SHIPPED_VOCABULARIES
 from magnet_mm.refshapes.semantics import PLACES, RELATIONS, Description, Expression
 from magnet_mm.refshapes.wording import say, vocabulary
 

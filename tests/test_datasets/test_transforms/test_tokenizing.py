@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from magnet_mm.datasets.tokenizers.hugging_face import load_tokenizer
+from magnet_mm.datasets.tokenizers.vocabulary_files import SHIPPED_VOCABULARIES
 from magnet_mm.datasets.transforms import TokenizeExpression, resolve_tokenizer_path
-from magnet_mm.datasets.transforms.tokenizing import SHIPPED_VOCABULARIES, load_tokenizer
 from magnet_mm.errors import ConfigError, DataError
 
 

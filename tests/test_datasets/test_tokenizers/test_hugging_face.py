@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from magnet_mm.datasets.transforms.tokenizing import TokenizeExpression
+from magnet_mm.datasets.tokenizers import HuggingFaceTokenizer
+from magnet_mm.datasets.transforms import TokenizeExpression
 
 
 @pytest.fixture
@@ -41,3 +42,13 @@ def test_code_of_a_repository_is_never_run(roberta):
         transform.transform(dict(expression='red'))
     finally:
         assert not (directory / 'ran').exists()
+
+
+def test_notes_of_a_roberta(roberta):
+    directory, _ = roberta
+    tokenizer = HuggingFaceTokenizer(str(directory))
+    assert tokenizer.unread('red car red car', 5) == (3, 'car')
+    assert tokenizer.unread('red car', 5) == (2, '')
+    whole = HuggingFaceTokenizer(str(directory), keep_sep=False)
+    assert whole.unread('red car red car', 5) == (4, '')
+    assert tokenizer.count('red car') == 4

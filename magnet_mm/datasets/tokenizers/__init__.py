@@ -1,0 +1,16 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+"""Tokenizers of referring expressions behind one interface."""
+
+from magnet_mm.datasets.tokenizers.hugging_face import HuggingFaceTokenizer
+from magnet_mm.datasets.tokenizers.interface import TOKENIZERS, Tokenizer, build_tokenizer
+from magnet_mm.datasets.tokenizers.vocabulary_files import resolve_tokenizer_path
+from magnet_mm.datasets.tokenizers.words import WordTokenizer
+
+__all__ = [
+    'TOKENIZERS',
+    'HuggingFaceTokenizer',
+    'Tokenizer',
+    'WordTokenizer',
+    'build_tokenizer',
+    'resolve_tokenizer_path',
+]
