@@ -37,7 +37,7 @@ class GeneralizedReferringMetric(ReferringMetric):
         **kwargs: see :class:`ReferringMetric`.
 
     Raises:
-        ConfigError: for ``min_target_pixels`` < 1.
+        ConfigError: for ``min_target_pixels`` < 1, or a ``rule`` of a system.
     """
 
     counted = (*ReferringMetric.counted, 'predicted')
@@ -46,6 +46,11 @@ class GeneralizedReferringMetric(ReferringMetric):
         self, min_target_pixels: int = 50, count_ignored: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        if self.rule != 'standard':
+            raise ConfigError(
+                'GeneralizedReferringMetric has the rule of ReLA already, and no other: leave out '
+                f'rule={self.rule!r}.'
+            )
         self.count_ignored = count_ignored
         if min_target_pixels < 1:
             raise ConfigError(

@@ -25,6 +25,7 @@ from magnet_mm.datasets.annotations.checks import check_kind
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import to_original
+from magnet_mm.evaluation.released_rules import RELEASED_RULES
 from magnet_mm.evaluation.results_io import (
     Item,
     ItemKey,
@@ -34,7 +35,7 @@ from magnet_mm.evaluation.results_io import (
     items_file,
     write_items,
 )
-from magnet_mm.evaluation.scores import count_pixels, item_iou, score_items
+from magnet_mm.evaluation.scores import STANDARD, count_pixels, score_items
 from magnet_mm.text_safety import printable
 
 RESOLUTIONS = ('input', 'original')
@@ -56,13 +57,15 @@ class ReferringMetric(BaseMetric):
         output_dir: directory for the per-item results with masks, one
             ``items_<dataset>_<split>.jsonl`` per split (see ``results_io``). mmseg's
             ``tools/test.py`` sets it from ``--out``. ``None`` writes nothing.
+        rule: ``'standard'``, or the name of a released test code that is to be repeated, such as
+            ``'vlt'`` (:mod:`magnet_mm.evaluation.released_rules`); its resolution then counts.
         keep_results: keep the scored items in ``self.items`` after ``evaluate`` (main process).
         collect_device: see mmengine's ``BaseMetric``.
         collect_dir: see mmengine's ``BaseMetric``.
         prefix: see mmengine's ``BaseMetric``; without it the keys have no prefix.
 
     Raises:
-        ConfigError: for another ``resolution``.
+        ConfigError: for another ``resolution`` or ``rule``.
     """
 
     #: What ``count`` counts; fields of the items.
@@ -72,6 +75,7 @@ class ReferringMetric(BaseMetric):
         self,
         resolution: str = 'input',
         output_dir: str | os.PathLike[str] | None = None,
+        rule: str = 'standard',
         keep_results: bool = False,
         collect_device: str = 'cpu',
         collect_dir: str | None = None,
@@ -82,7 +86,15 @@ class ReferringMetric(BaseMetric):
             raise ConfigError(
                 f'ReferringMetric: resolution should be one of {RESOLUTIONS}, got {resolution!r}'
             )
-        self.resolution = resolution
+        if rule not in ('standard', *RELEASED_RULES):
+            raise ConfigError(
+                f"ReferringMetric: rule is 'standard' or one of {', '.join(RELEASED_RULES)}, not "
+                f'{rule!r}'
+            )
+        self.rule = rule
+        self._released = RELEASED_RULES.get(rule)
+        self.resolution = resolution if self._released is None else self._released.resolution
+        self._scoring = STANDARD if self._released is None else self._released.scoring
         self.output_dir = output_dir
         self.keep_results = keep_results
         self.items: list[Item] = []
@@ -124,15 +136,17 @@ class ReferringMetric(BaseMetric):
         return count_pixels(prediction, ground_truth)
 
     def complete_item(self, item: Item, sample: dict) -> None:
-        """Add what a subclass scores by to the record of a sample, in place."""
+        """Correct the record of a sample, in place, or add what a subclass scores by."""
+        if self.rule == 'rela' and sample.get('pred_no_target', False):
+            item['intersection'] = 0  # the ignored mask stays in the union
 
     def item_iou(self, item: Item) -> float:
         """IoU of one item, 0 to 1, as the per-item file states it."""
-        return item_iou(item)
+        return self._scoring.iou(item)
 
     def score(self, items: Sequence[Item]) -> dict[str, float]:
         """Scores of all items, in percent."""
-        return score_items(items)
+        return score_items(items, self._scoring)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the items of all processes and score them.
@@ -161,10 +175,11 @@ class ReferringMetric(BaseMetric):
         for item in items:
             by_split.setdefault((item['dataset_name'], item['split']), []).append(item)
         name = type(self).__name__
+        rule = '' if self._released is None else f', as the released code of {self.rule} does'
         for (dataset_name, split), members in by_split.items():
             print_log(
                 f'{name}: {len(members)} items of {dataset_name}, split {split}, scored '
-                f'at {self.resolution} resolution',
+                f'at {self.resolution} resolution{rule}',
                 logger='current',
             )
             if self.output_dir is not None:
@@ -183,11 +198,16 @@ class ReferringMetric(BaseMetric):
                 f'the logits of {name} hold NaN or infinity: the training has diverged or half '
                 'precision overflowed; test an earlier checkpoint or without --amp'
             )
-        if self.resolution == 'original':
+        original = self.resolution == 'original'
+        if self._released is not None:
+            prediction = self._released.mask(sample)
+        elif original:
             prediction = _original_prediction(logits, sample, name)
-            ground_truth = _original_ground_truth(sample, name).to(prediction.device)
         else:
             prediction = _binary_mask(sample, 'pred_sem_seg', name)
+        if original:
+            ground_truth = _original_ground_truth(sample, name).to(prediction.device)
+        else:
             ground_truth = _binary_mask(sample, 'gt_sem_seg', name).to(prediction.device)
         if prediction.shape != ground_truth.shape:
             raise DataError(

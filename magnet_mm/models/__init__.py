@@ -16,6 +16,7 @@ from magnet_mm.models.decode_heads import (
     OneQueryMask2FormerHead,
     SentenceMaskAlignment,
     SentencePixelAggregation,
+    VLTHead,
 )
 from magnet_mm.models.fusion import (
     CoupAlignFusion,
@@ -26,13 +27,14 @@ from magnet_mm.models.fusion import (
 )
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
-from magnet_mm.models.text import EFNTextEncoder, StagewiseBert, StagewiseTextEncoder
+from magnet_mm.models.text import EFNTextEncoder, StagewiseBert, StagewiseTextEncoder, VLTText
 from magnet_mm.models.visual import (
     StagewiseAdapter,
     StagewiseDarknet,
     StagewiseResNet,
     StagewiseSwin,
     StemStageResNet,
+    YoloDarknet,
 )
 
 __all__ = [
@@ -63,4 +65,7 @@ __all__ = [
     'StagewiseSwin',
     'StagewiseTextEncoder',
     'StemStageResNet',
+    'VLTHead',
+    'VLTText',
+    'YoloDarknet',
 ]

@@ -90,6 +90,16 @@ def stack_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
     return masks.float()
 
 
+def fractional_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
+    """Masks ``[B, 1, H, W]`` float32 in 0..1, as a pipeline with soft edges made them (VLT).
+
+    Where it made none (``Letterbox(soft_mask=...)``) they are those of :func:`stack_masks`.
+    """
+    if all('gt_soft_seg' in sample for sample in data_samples):
+        return torch.stack([sample.gt_soft_seg.data for sample in data_samples]).float()
+    return stack_masks(data_samples)
+
+
 def soft_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
     """Share of the surroundings of each logit that the object covers.
 

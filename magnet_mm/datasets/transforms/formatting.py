@@ -38,11 +38,12 @@ class PackReferringInputs(BaseTransform):
 
     Required keys: `img` ([H, W, 3], BGR, uint8 or float32), `input_ids`, `attention_mask`,
     `special_tokens_mask` (int64 [T]). Optional keys: `text_*` (arrays: what else the tokenizer
-    says), `gt_seg_map` (uint8 [H, W], 0/1) and the metainfo keys (a plain image and
-    sentence, as an inferencer gives, has no annotation).
+    says), `gt_seg_map` (uint8 [H, W], 0/1), `gt_soft_seg_map` (float32 [H, W], 0..1) and the
+    metainfo keys (a plain image and sentence, as an inferencer gives, has no annotation).
 
     Returns a dict of `inputs` (tensor [3, H, W]) and `data_samples` (`SegDataSample` with the
-    tokens as data fields, `gt_sem_seg` (uint8 [1, H, W]) and the metainfo). Tokens are data fields
+    tokens as data fields, `gt_sem_seg` (uint8 [1, H, W]), `gt_soft_seg` (float32
+    [1, H, W]) where there is one, and the metainfo). Tokens are data fields
     since metainfo does not move between devices.
 
     Args:
@@ -70,6 +71,9 @@ class PackReferringInputs(BaseTransform):
             check_binary(results['gt_seg_map'], f'{results.get("img_path")}, gt_seg_map')
             mask = np.ascontiguousarray(results['gt_seg_map'][None], dtype=np.uint8)
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(mask))
+        if 'gt_soft_seg_map' in results:
+            soft = np.ascontiguousarray(results['gt_soft_seg_map'][None], dtype=np.float32)
+            sample.gt_soft_seg = PixelData(data=torch.from_numpy(soft))
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
 
     def __repr__(self) -> str:

@@ -23,8 +23,12 @@ class Letterbox(BaseTransform):
     Required keys: `img` ([H, W, 3]). Optional keys: `gt_seg_map` (uint8 [H, W]), which is resized
     by nearest neighbours and filled with 0.
 
+    With `soft_mask` the mask is resized a second time, as 0 and 255 and like the image, and its
+    share of 255 is kept at soft edges: what VLT trains with [C].
+
     Added keys: `letterbox` ((top, left, height, width), where the image lies in the box, in
-    pixels), `img_shape`, `scale_factor` ((x, y)). The way back is
+    pixels), `img_shape`, `scale_factor` ((x, y)), with `soft_mask`
+    `gt_soft_seg_map` (float32 [H, W] in 0..1). The way back is
     :func:`magnet_mm.evaluation.geometry.to_original`.
 
     Args:
@@ -35,6 +39,7 @@ class Letterbox(BaseTransform):
             the upper left corner.
         interpolation (str): Of mmcv: `bilinear`, `bicubic`, `area` ...
         rounding (str): How the resized sides become whole pixels, `floor` or `round`.
+        soft_mask (bool): Add the mask with soft edges.
 
     Raises:
         ConfigError: For a size that is no box, or another rounding.
@@ -50,6 +55,7 @@ class Letterbox(BaseTransform):
         centred: bool = True,
         interpolation: str = 'bilinear',
         rounding: str = 'round',
+        soft_mask: bool = False,
     ) -> None:
         if len(size) != 2 or min(size) < 1:
             raise ConfigError(f'Letterbox: size is (width, height) in pixels, not {size}.')
@@ -60,6 +66,7 @@ class Letterbox(BaseTransform):
         self.centred = centred
         self.interpolation = interpolation
         self.rounding = rounding
+        self.soft_mask = soft_mask
 
     def region(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Where an image of this size lies in the box: top, left, height, width."""
@@ -96,6 +103,14 @@ class Letterbox(BaseTransform):
             mask[rows, columns] = mmcv.imresize(
                 results['gt_seg_map'], (width, height), interpolation='nearest'
             )
+            if self.soft_mask:
+                soft = np.zeros((box_height, box_width), np.float32)
+                soft[rows, columns] = mmcv.imresize(
+                    results['gt_seg_map'] * np.uint8(255),
+                    (width, height),
+                    interpolation=self.interpolation,
+                )
+                results['gt_soft_seg_map'] = soft / np.float32(255)
             results['gt_seg_map'] = mask
         return results
 
@@ -103,5 +118,6 @@ class Letterbox(BaseTransform):
         """Class name and arguments."""
         return (
             f'{type(self).__name__}(size={self.size}, fill={self.fill}, centred={self.centred}, '
-            f'interpolation={self.interpolation!r}, rounding={self.rounding!r})'
+            f'interpolation={self.interpolation!r}, rounding={self.rounding!r}, '
+            f'soft_mask={self.soft_mask})'
         )

@@ -13,6 +13,7 @@ from magnet_mm.models.decode_heads.sentence_mask_alignment import (
     SentenceMaskAlignment,
     SentencePixelAggregation,
 )
+from magnet_mm.models.decode_heads.vlt_head import VLTHead
 
 __all__ = [
     'CRISHead',
@@ -25,4 +26,5 @@ __all__ = [
     'ReLAHead',
     'SentenceMaskAlignment',
     'SentencePixelAggregation',
+    'VLTHead',
 ]

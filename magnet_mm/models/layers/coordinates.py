@@ -24,3 +24,18 @@ def efn_coordinates(height: int, width: int, device: torch.device) -> Tensor:
     middle = [(low + high) / 2 for low, high in zip(first, second, strict=True)]
     sizes = [torch.full_like(first[0], 1 / side) for side in (height, width)]
     return torch.stack([*first, *second, *middle, *sizes])[None]
+
+
+@cache
+def vlt_coordinates(
+    height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """VLT's six numbers of every cell, ``[1, 6, H, W]`` (docs/methods/vlt.md).
+
+    x, x, x, y, y, y, from -1 at the first cell to 1 at the last [C]. Shared between calls: do not
+    write into it.
+    """
+    y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
+    x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
+    y, x = torch.meshgrid(y, x, indexing='ij')
+    return torch.stack([x, x, x, y, y, y])[None]

@@ -187,6 +187,9 @@ class ReferringSegmentor(EncoderDecoder):
     ) -> list[SegDataSample]:
         """Add ``seg_logits`` and ``pred_sem_seg`` at input resolution to every sample.
 
+        ``head_logits`` are the head's own, at its stride; released test codes resize these
+        (:mod:`magnet_mm.evaluation.released_rules`).
+
         Neighbours with the same image have it encoded once (:func:`shared_images`), unless
         ``share_images`` is False, which the benchmark compares with.
 
@@ -201,6 +204,8 @@ class ReferringSegmentor(EncoderDecoder):
             mode='bilinear',
             align_corners=self.foreground.align_corners,
         )
+        for sample, logits in zip(data_samples, prediction.masks.float(), strict=True):
+            sample.head_logits = PixelData(data=logits)
         return self.postprocess_result(upsampled, data_samples, prediction.no_target)
 
     def postprocess_result(

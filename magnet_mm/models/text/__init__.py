@@ -5,10 +5,12 @@ from magnet_mm.models.text.clip_text_encoder import ClipTextEncoder
 from magnet_mm.models.text.efn_text import EFNTextEncoder
 from magnet_mm.models.text.stagewise_bert import StagewiseBert
 from magnet_mm.models.text.stagewise_text_encoder import StagewiseTextEncoder
+from magnet_mm.models.text.vlt_text import VLTText
 
 __all__ = [
     'ClipTextEncoder',
     'EFNTextEncoder',
     'StagewiseBert',
     'StagewiseTextEncoder',
+    'VLTText',
 ]

@@ -7,6 +7,7 @@ from magnet_mm.models.visual.stagewise_darknet import StagewiseDarknet
 from magnet_mm.models.visual.stagewise_resnet import StagewiseResNet
 from magnet_mm.models.visual.stagewise_swin import StagewiseSwin
 from magnet_mm.models.visual.stem_stage_resnet import StemStageResNet
+from magnet_mm.models.visual.yolo_darknet import YoloDarknet
 
 __all__ = [
     'StagewiseAdapter',
@@ -15,4 +16,5 @@ __all__ = [
     'StagewiseResNet',
     'StagewiseSwin',
     'StemStageResNet',
+    'YoloDarknet',
 ]
