@@ -12,6 +12,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -68,7 +69,9 @@ def components_page() -> str:
     for registry_name in REGISTRIES:
         for name, component in getattr(registry, registry_name).module_dict.items():
             module = inspect.getmodule(component).__name__
-            if module.split('.')[0] == PACKAGE:
+            if module.split('.')[0] == PACKAGE and hasattr(
+                sys.modules[module], name
+            ):  # no old name
                 section = '.'.join(module.split('.')[1:-1]) or module.split('.')[1]
                 sections.setdefault(section, []).append((name, component, registry_name))
     used_in = config_files_by_type()
