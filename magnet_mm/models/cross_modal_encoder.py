@@ -6,7 +6,8 @@ without a sentence vector of its own), ``vocabulary_size`` (None where it has no
 ``word_embedding`` (``[vocabulary, E]`` or None), ``stagewise``, ``reads_image`` and
 ``forward(input_ids, attention_mask, **text) -> TextFeatures``. A stagewise one also runs in
 ``groups``, one per visual stage: ``embed``, ``additive_mask``, ``stage``. One that ``reads_image``
-is given the finished maps, ``visual=(F_1, ...)``, as well.
+is given the finished maps, ``visual=(F_1, ...)``, as well; nothing is fused in the encoder then. If
+it lists ``visual_channels`` in ``derived_arguments``, it is built with their widths.
 
 A fusion module takes ``(visual [B, H, W, C], text, update_words)``, returns a
 :class:`~magnet_mm.structures.FusionOutput`, states its ``out_channels``, and names the modules that
@@ -67,8 +68,9 @@ class CrossModalEncoder(BaseModule):
 
     Raises:
         ConfigError: when a list has not one entry per visual stage, when a stagewise text encoder
-            has not one group of layers per visual stage, or when a module wants a sentence vector
-            that the text encoder does not have.
+            has not one group of layers per visual stage, when one that reads the image stands
+            beside fusion modules, or when a module wants a sentence vector that the text encoder
+            does not have.
     """
 
     def __init__(
@@ -80,7 +82,8 @@ class CrossModalEncoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.visual = MODELS.build(visual)
-        self.text = MODELS.build(text)
+        outputs = getattr(self.visual, 'output_channels', self.visual.channels)
+        self.text = MODELS.build(_complete_text(text, outputs))
         stages = len(self.visual.channels)
         fusions = [fusion] * stages if fusion is None or isinstance(fusion, dict) else list(fusion)
         if len(fusions) != stages:
@@ -88,9 +91,13 @@ class CrossModalEncoder(BaseModule):
                 f'fusion lists {len(fusions)} modules, but {visual["type"]} has {stages} stages. '
                 'Give one entry per stage, None where nothing is fused.'
             )
-        outputs = getattr(self.visual, 'output_channels', self.visual.channels)
         self._fuses_inside = getattr(self.visual, 'stagewise', True)
         self._fused = [config is not None for config in fusions]
+        if self.text.reads_image and any(self._fused):
+            raise ConfigError(
+                f'{text["type"]} reads the finished maps of the image, so that nothing can be '
+                'fused before. Set fusion=None, or name another text encoder.'
+            )
         self._side_by_side = self.text.stagewise and any(self._fused)
         if self._side_by_side and len(self.text.groups) != stages:
             raise ConfigError(
@@ -245,3 +252,10 @@ class CrossModalEncoder(BaseModule):
             if index < last and self._fuses_inside:
                 stage_input = self.visual.downsample(index, visual)
         return tuple(maps)
+
+
+def _complete_text(text: dict, visual_channels: Sequence[int]) -> dict:
+    """Fill in the widths of the maps, for a text encoder that reads the image."""
+    wanted = getattr(component_class(MODELS, text), 'derived_arguments', ())
+    known = dict(visual_channels=tuple(visual_channels))
+    return dict(text, **{name: known[name] for name in wanted})

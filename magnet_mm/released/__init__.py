@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Key maps of released checkpoints and their conversion."""
 
+from magnet_mm.released.caris import CARIS
 from magnet_mm.released.conversion import (
     build_model,
     convert_checkpoint,
@@ -15,6 +16,7 @@ from magnet_mm.released.magnet import MAGNET
 from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
 
 __all__ = [
+    'CARIS',
     'CROSSVLT',
     'EFN',
     'LAVT',

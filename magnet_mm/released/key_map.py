@@ -111,9 +111,9 @@ def swin_rules(prefix: str, stage: str | None = None) -> list[tuple[str, str]]:
 
 
 # Hugging Face BERT inside a released network, under the given prefix.
-def bert_rules(prefix: str) -> list[tuple[str, str]]:
+def bert_rules(prefix: str, ours: str = 'backbone.text') -> list[tuple[str, str]]:
     """Rules for the Hugging Face layout, which is ours too."""
-    return [(rf'{prefix}\.((?:embeddings|encoder)\..+)', r'backbone.text.\1')]
+    return [(rf'{prefix}\.((?:embeddings|encoder)\..+)', rf'{ours}.\1')]
 
 
 # The parts of a PWAM: (released name, our name).

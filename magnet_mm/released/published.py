@@ -24,6 +24,7 @@ from magnet_mm.errors import CheckpointError
 LAYOUTS = {
     'magnet': {'image_model'},
     'efn': {'textmodel', 'scale1'},
+    'caris': {'backbone', 'pixel_decoder', 'criterion'},
     'crossvlt': {'backbone', 'lang_stage1'},
     'lavt_one': {'backbone', 'text_encoder'},
     'lavt': {'backbone'},

@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Heads that turn cross-modal features into mask logits."""
 
+from magnet_mm.models.decode_heads.caris_head import CARISHead
 from magnet_mm.models.decode_heads.coupalign_head import CoupAlignHead
 from magnet_mm.models.decode_heads.cris_head import CRISHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
@@ -16,6 +17,7 @@ from magnet_mm.models.decode_heads.sentence_mask_alignment import (
 from magnet_mm.models.decode_heads.vlt_head import VLTHead
 
 __all__ = [
+    'CARISHead',
     'CRISHead',
     'CoupAlignHead',
     'DeformablePixelDecoder',

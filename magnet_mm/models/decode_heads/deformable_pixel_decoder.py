@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,22 @@ from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from magnet_mm.models.layers import cache, cell_centres, deformable_attention, sine_position
+
+
+class Levels(NamedTuple):
+    """What the layers of the deformable encoder read.
+
+    Attributes:
+        tokens: ``[B, S, C]``, all levels one after the other, coarse to fine.
+        position: their encoding, ``[S, C]``.
+        grid: centres of the queries and sizes of the cells, of the attention's points.
+        shapes: ``(h, w)`` of every level.
+    """
+
+    tokens: Tensor
+    position: Tensor
+    grid: tuple[Tensor, Tensor]
+    shapes: list[tuple[int, int]]
 
 
 class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
@@ -84,7 +101,7 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
         for layer in self.encoder.layers:
             attention = layer.self_attn
             if attention.num_heads < 4:
-                _look_around(attention)
+                look_around(attention)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Encode all levels jointly.
@@ -96,6 +113,15 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             The mask feature ``[B, channels, H/4, W/4]``, and the memories of the three coarsest
             levels ``[B, channels, H_i, W_i]``, coarse to fine.
         """
+        levels = self.flatten_levels(feats)
+        tokens = levels.tokens
+        for layer in self.encoder.layers:
+            tokens = layer(tokens, levels.position, levels.grid, levels.shapes)
+        finest, memories = self.join_finer_levels(tokens, levels.shapes, feats)
+        return self.mask_feature(finest), memories[: self.num_outs]
+
+    def flatten_levels(self, feats: Sequence[Tensor]) -> Levels:
+        """Project the levels inside the encoder and lay them one after the other, coarse first."""
         coarse_to_fine = list(feats)[::-1]
         inside = len(self.input_convs)
         shapes = [(feat.shape[2], feat.shape[3]) for feat in coarse_to_fine[:inside]]
@@ -118,8 +144,21 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             tokens.device,
             torch.promote_types(tokens.dtype, torch.float32),
         )
-        for layer in self.encoder.layers:
-            tokens = layer(tokens, position, grid, shapes)
+        return Levels(tokens, position, grid, shapes)
+
+    def join_finer_levels(
+        self, tokens: Tensor, shapes: Sequence[tuple[int, int]], feats: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Make maps of the encoder's tokens, and join the finer levels by the FPN.
+
+        Args:
+            tokens: ``[B, S, channels]``.
+            shapes: ``(h, w)`` of every level inside.
+            feats: ``F_1..F_4``, fine to coarse.
+
+        Returns:
+            The finest map ``[B, channels, h, w]``, and those of the levels inside, coarse to fine.
+        """
         memories = [
             memory.transpose(1, 2).unflatten(2, shape)
             for memory, shape in zip(
@@ -127,12 +166,11 @@ class DeformablePixelDecoder(MSDeformAttnPixelDecoder):
             )
         ]
         finest = memories[-1]
-        for lateral, output, feat in zip(
-            self.lateral_convs, self.output_convs, coarse_to_fine[inside:], strict=True
-        ):
+        finer = list(feats)[::-1][len(shapes) :]
+        for lateral, output, feat in zip(self.lateral_convs, self.output_convs, finer, strict=True):
             above = F.interpolate(finest, feat.shape[2:], mode='bilinear', align_corners=False)
             finest = output(lateral(feat) + above)
-        return self.mask_feature(finest), memories[: self.num_outs]
+        return finest, memories
 
     def position(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Sine position encoding ``[H * W, channels]`` in the dtype and device of ``like``."""
@@ -173,7 +211,7 @@ class DeformableEncoderLayer(nn.Module):
         return self.norms[1](self.ffn(tokens))
 
 
-def _look_around(attention: nn.Module) -> None:
+def look_around(attention: nn.Module) -> None:
     """Start the points of all heads on a circle of one cell around the query."""
     heads, points = attention.num_heads, attention.num_points
     turn = torch.arange(points)[:, None] / points + torch.arange(heads) / (points * heads)

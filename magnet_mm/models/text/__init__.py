@@ -3,6 +3,7 @@
 
 from magnet_mm.models.text.clip_text_encoder import ClipTextEncoder
 from magnet_mm.models.text.efn_text import EFNTextEncoder
+from magnet_mm.models.text.image_prompted_bert import ImagePromptedBert
 from magnet_mm.models.text.stagewise_bert import StagewiseBert
 from magnet_mm.models.text.stagewise_text_encoder import StagewiseTextEncoder
 from magnet_mm.models.text.vlt_text import VLTText
@@ -10,6 +11,7 @@ from magnet_mm.models.text.vlt_text import VLTText
 __all__ = [
     'ClipTextEncoder',
     'EFNTextEncoder',
+    'ImagePromptedBert',
     'StagewiseBert',
     'StagewiseTextEncoder',
     'VLTText',

@@ -9,6 +9,8 @@ channels-last maps ``[B, H, W, C]``:
 - ``downsample(i, v)``: input of stage ``i + 1``; where that changes the width,
   ``downsampled_channels`` says to what, one number per stage but the last.
 
+Where heads see something else than ``V_i`` of a stage without fusion, ``output(i, v)`` makes it.
+
 A backbone with ``stagewise = False`` cannot let language in: its ``embed`` gives all finished maps,
 ``stage(i, maps)`` picks one, and ``downsample`` is not called.
 """
@@ -28,12 +30,18 @@ class StagewiseSwin(PretrainedVisual, SwinTransformer):
     """Swin Transformer that lets language in before each patch merging.
 
     Released LAVT and MagNet fuse there [C]. The arguments are those of mmseg's
-    ``SwinTransformer``; its output norms are not built, since the fusion modules own theirs, and
-    its window attention runs in fused kernels (:class:`ShiftedWindowAttention`).
+    ``SwinTransformer``; its window attention runs in fused kernels
+    (:class:`ShiftedWindowAttention`).
+
+    Args:
+        output_norms: build mmseg's norm of every stage's output, for methods without fusion in the
+            stages (CARIS); fusion modules own theirs. Weights from ImageNet need not have them.
     """
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(out_indices=(), **kwargs)
+    def __init__(self, output_norms: bool = False, **kwargs) -> None:
+        super().__init__(out_indices=range(4) if output_norms else (), **kwargs)
+        # complete_weights reads it: they start as they are built.
+        self.fresh = tuple(f'norm{index}' for index in self.out_indices)
         self.channels: tuple[int, ...] = tuple(self.num_features)
         self.downsampled_channels = self.channels[1:]
         for stage in self.stages:
@@ -76,3 +84,7 @@ class StagewiseSwin(PretrainedVisual, SwinTransformer):
             v.flatten(1, 2), tuple(v.shape[1:3])
         )
         return tokens.view(tokens.shape[0], height, width, -1)
+
+    def output(self, index: int, v: Tensor) -> Tensor:
+        """Give what heads see of a stage without fusion: normalised, or as it is."""
+        return getattr(self, f'norm{index}')(v) if self.out_indices else v
