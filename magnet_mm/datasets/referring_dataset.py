@@ -56,6 +56,8 @@ class ReferringDataset(BaseDataset):
             folder; name it where copies of one collection lie in several folders.
         dataset_name (str): Name in the samples. Defaults to the directory of `refs_file`.
         test_mode (bool): Every sentence in order (True) or one drawn per ref (False).
+        per_sentence (bool): A training item is a sentence, too, not a ref (as in the released ReLA,
+            CMPC and LSCM).
         **kwargs: `data_root`, `data_prefix=dict(img_path=...)`, `pipeline` and the rest of
             `mmengine.dataset.BaseDataset`.
 
@@ -83,6 +85,7 @@ class ReferringDataset(BaseDataset):
         image_collection: str | None = None,
         dataset_name: str | None = None,
         test_mode: bool = False,
+        per_sentence: bool = False,
         **kwargs: Any,
     ) -> None:
         self.refs_file = refs_file
@@ -96,6 +99,7 @@ class ReferringDataset(BaseDataset):
         for entry in self.exclude:
             check_entry(entry)
         self.image_collection = image_collection
+        self.per_sentence = per_sentence or test_mode
         self.dataset_name = dataset_name or osp.basename(osp.dirname(refs_file))
         super().__init__(ann_file=ann_file, test_mode=test_mode, **kwargs)
 
@@ -141,7 +145,7 @@ class ReferringDataset(BaseDataset):
                 ann_file=self.ann_file,
                 seg_fields=[],
             )
-        if not self.test_mode:
+        if not self.per_sentence:
             return records
         items = sentences.sentence_items(records)
         if self.expressions == 'blank':
@@ -162,7 +166,7 @@ class ReferringDataset(BaseDataset):
         """
         info = super().get_data_info(int(idx))
         info['image_root'] = self.data_prefix['img_path']
-        if self.test_mode:
+        if self.per_sentence:
             return info
         index = EpochIndex.like(idx, info['sample_idx'])
         choice = sentences.draw_sentence(
@@ -173,7 +177,7 @@ class ReferringDataset(BaseDataset):
     @property
     def draws_sentences(self) -> bool:
         """Whether an item's sentence is another one in another epoch."""
-        return not self.test_mode
+        return not self.per_sentence
 
     def prepare_data(self, idx: int) -> Any:
         """One item through the pipeline; no other item ever takes the place of a broken one.

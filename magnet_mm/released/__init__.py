@@ -8,21 +8,25 @@ from magnet_mm.released.conversion import (
     convert_state_dict,
     count_elements,
 )
+from magnet_mm.released.cris import CRIS
 from magnet_mm.released.crossvlt import CROSSVLT
 from magnet_mm.released.efn import EFN
 from magnet_mm.released.key_map import KeyMap
 from magnet_mm.released.lavt import LAVT
 from magnet_mm.released.magnet import MAGNET
 from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
+from magnet_mm.released.rela import RELA
 
 __all__ = [
     'CARIS',
+    'CRIS',
     'CROSSVLT',
     'EFN',
+    'KeyMap',
     'LAVT',
     'MAGNET',
-    'KeyMap',
     'PublishedCheckpoint',
+    'RELA',
     'build_model',
     'convert_checkpoint',
     'convert_state_dict',

@@ -25,6 +25,8 @@ LAYOUTS = {
     'magnet': {'image_model'},
     'efn': {'textmodel', 'scale1'},
     'caris': {'backbone', 'pixel_decoder', 'criterion'},
+    'rela': {'backbone', 'sem_seg_head', 'text_encoder'},
+    'cris': {'backbone', 'neck', 'proj'},
     'crossvlt': {'backbone', 'lang_stage1'},
     'lavt_one': {'backbone', 'text_encoder'},
     'lavt': {'backbone'},
@@ -96,11 +98,11 @@ def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
 
 
 def _state_dict(checkpoint: object, source: str) -> Mapping:
-    """Find the state dict: under ``model``, or the whole file where it holds tensors alone."""
+    """Find the state dict: under ``model`` or ``state_dict``, or the whole file where it holds tensors alone."""
     if isinstance(checkpoint, Mapping):
-        model = checkpoint.get('model')
-        if isinstance(model, Mapping):
-            return model
+        for name in ('model', 'state_dict'):
+            if isinstance(checkpoint.get(name), Mapping):
+                return checkpoint[name]
         if checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
             return checkpoint
     found = (
