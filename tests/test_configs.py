@@ -11,6 +11,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import get_external_models
 from mmseg.registry import DATASETS, METRICS, MODELS
+from small_models import shrink
 
 from magnet_mm.engine.run_setup.runtime import fit_to_machine
 from magnet_mm.models import StagewiseDarknet
@@ -26,46 +27,6 @@ MAGNET_ABLATIONS = {  # name: (CAM, auxiliary heads)
     'mg-cal': (False, ['MaskGroundingHead', 'AlignmentLoss']),
     'cam-cal': (True, ['AlignmentLoss']),
 }
-
-
-def shrink(model: dict) -> dict:
-    """The same components at toy sizes, without pretrained weights."""
-    visual = model['backbone']['visual']
-    if visual['type'] == 'StagewiseSwin':
-        visual.update(
-            embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, init_cfg=None
-        )
-    elif visual['type'] == 'StagewiseResNet':
-        visual.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
-    else:  # Darknet's widths are fixed: see narrow_darknet
-        visual.update(init_cfg=None)
-    text = model['backbone']['text']
-    layers = [4, 0, 0, 0] if 0 in text['groups'] else [1, 1, 1, 1]
-    text.update(
-        groups=layers,
-        pretrained=None,
-        config=dict(
-            vocab_size=200,
-            hidden_size=32,
-            num_hidden_layers=4,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=32,
-        ),
-    )
-    if text.get('frozen'):
-        text['frozen'] = ['embeddings', 'encoder.layer.3']
-    if model['decode_head']['type'] == 'OneQueryMask2FormerHead':
-        model['decode_head'].update(
-            channels=32, num_heads=2, encoder_layers=1, decoder_layers=3, decoder_ffn_channels=32
-        )
-    if model['decode_head']['type'] == 'CoupAlignHead':
-        model['decode_head'].update(embed_channels=16)
-        model['decode_head']['mask_generator'].update(num_layers=1, num_heads=2, ffn_channels=16)
-    for head in model.get('auxiliary_head', []):
-        if head['type'] == 'MaskGroundingHead':
-            head.update(num_layers=1, num_heads=2, ffn_channels=32, corruption=0.5)
-    return model
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +78,12 @@ def test_data_and_metric_build(config):
     init_default_scope('mmseg')
     size = tuple(config.model.data_preprocessor.size)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        resize = next(step for step in _pipelines(loader.dataset)[0] if step['type'] == 'Resize')
-        assert tuple(resize['scale']) == size
-        assert resize['keep_ratio'] is False
+        steps = {step['type']: step for step in _pipelines(loader.dataset)[0]}
+        if 'Letterbox' in steps:
+            assert tuple(steps['Letterbox']['size']) == size
+        else:
+            assert tuple(steps['Resize']['scale']) == size
+            assert steps['Resize']['keep_ratio'] is False
     assert config.train_dataloader.sampler.type == 'EpochSampler'
     dataset = DATASETS.build(dict(config.val_dataloader.dataset, lazy_init=True))
     assert dataset.test_mode

@@ -10,10 +10,12 @@ from magnet_mm.models.auxiliary_heads import (
 from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
 from magnet_mm.models.decode_heads import (
     CoupAlignHead,
+    CRISHead,
     DeformablePixelDecoder,
     EFNHead,
     LAVTHead,
     OneQueryMask2FormerHead,
+    ReLAHead,
     SentenceMaskAlignment,
     SentencePixelAggregation,
     VLTHead,
@@ -27,9 +29,16 @@ from magnet_mm.models.fusion import (
 )
 from magnet_mm.models.losses import MultiClassDiceLoss
 from magnet_mm.models.segmentors import ReferringSegmentor
-from magnet_mm.models.text import EFNTextEncoder, StagewiseBert, StagewiseTextEncoder, VLTText
+from magnet_mm.models.text import (
+    ClipTextEncoder,
+    EFNTextEncoder,
+    StagewiseBert,
+    StagewiseTextEncoder,
+    VLTText,
+)
 from magnet_mm.models.visual import (
     StagewiseAdapter,
+    StagewiseClipResNet,
     StagewiseDarknet,
     StagewiseResNet,
     StagewiseSwin,
@@ -39,6 +48,8 @@ from magnet_mm.models.visual import (
 
 __all__ = [
     'AlignmentLoss',
+    'CRISHead',
+    'ClipTextEncoder',
     'CoupAlignFusion',
     'CoupAlignHead',
     'CrossModalEncoder',
@@ -54,12 +65,14 @@ __all__ = [
     'MultiClassDiceLoss',
     'OneQueryMask2FormerHead',
     'PixelContrastHead',
+    'ReLAHead',
     'ReferringSegmentor',
     'SentenceMaskAlignment',
     'SentencePixelAggregation',
     'StageAlignmentHead',
     'StagewiseAdapter',
     'StagewiseBert',
+    'StagewiseClipResNet',
     'StagewiseDarknet',
     'StagewiseResNet',
     'StagewiseSwin',

@@ -98,7 +98,7 @@ def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
 
 
 def _state_dict(checkpoint: object, source: str) -> Mapping:
-    """Find the state dict: under ``model`` or ``state_dict``, or the whole file where it holds tensors alone."""
+    """Find the state dict: ``model``, ``state_dict``, or the whole file if it is tensors alone."""
     if isinstance(checkpoint, Mapping):
         for name in ('model', 'state_dict'):
             if isinstance(checkpoint.get(name), Mapping):

@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """ReLA's released recipe: AdamW 1e-5 at batch 48, two steps of 0.1 (docs/methods/rela.md).
 
-The release counts iterations: 150,000 of 48 sentences, the rate times 0.1 at 110,000 and 140,000 [C].
+The release counts iterations: 150,000 of 48 sentences, times 0.1 at 110,000 and 140,000 [C].
 In epochs that is 150,000 x 48 / (sentences of the training split), and 73 % and 93 % of it.
 """
 

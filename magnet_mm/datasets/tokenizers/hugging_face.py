@@ -28,17 +28,20 @@ class HuggingFaceTokenizer(Tokenizer):
         keep_sep (bool): A sentence that is too long ends with [SEP] all the same. False cuts it
             after `max_tokens` tokens, [SEP] with the rest, as the released LAVT, ReLA and CARIS do
             (docs/fidelity.md); for their weights.
+        pad_token_id (int, optional): Id of the padding; None takes the tokenizer's own. CRIS pads
+            CLIP's tokens with 0 (docs/methods/cris.md).
 
     Raises:
         ConfigError: It cannot be loaded; the message says how to provide it.
     """
 
-    def __init__(self, name: str, keep_sep: bool = True) -> None:
+    def __init__(self, name: str, keep_sep: bool = True, pad_token_id: int | None = None) -> None:
         self.name = name
         self.keep_sep = keep_sep
         self._tokenizer = load_tokenizer(name)
         self.vocabulary_size = len(self._tokenizer)
-        self.pad_token_id = self._tokenizer.pad_token_id  # 0 in BERT's vocabularies
+        own = self._tokenizer.pad_token_id  # 0 in BERT's vocabularies
+        self.pad_token_id = own if pad_token_id is None else pad_token_id
         self.unknown_token_id = self._tokenizer.unk_token_id
         self.fewest_tokens = self._tokenizer.num_special_tokens_to_add()
 
