@@ -293,7 +293,7 @@ def test_files_that_are_no_published_checkpoints(tmp_path):
         read_published(tmp_path / 'absent.pth')
     for content, message in (
         ([1, 2], 'a list'),
-        ({'state_dict': {}, 'meta': {}}, 'the entries state_dict, meta'),
+        ({'weights': {}, 'meta': {}}, 'the entries weights, meta'),
         ({'model': {'head.weight': torch.zeros(1)}}, 'keys start with head'),
         ({'model': {'backbone.x': 'text'}}, r'no tensors \(backbone.x\)'),
         ({'model': {'a': torch.zeros(1), 'module.a': torch.zeros(1)}}, 'with and without'),
