@@ -23,7 +23,7 @@ _MISFITS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError
 
 
 @contextlib.contextmanager
-def complete_weights(module: nn.Module) -> Iterator[None]:
+def complete_weights(module: nn.Module, submodules: bool = True) -> Iterator[None]:
     """Make sure that what ``init_weights`` loads inside the block reaches every tensor.
 
     For the module and its submodules with ``init_cfg=dict(type='Pretrained', ...)``: when a state
@@ -33,13 +33,14 @@ def complete_weights(module: nn.Module) -> Iterator[None]:
 
     Args:
         module: the module whose ``init_weights`` runs in the block.
+        submodules: False watches the module alone, for one whose parts watch themselves.
 
     Raises:
         CheckpointError: naming the file and the parameters that it does not give.
     """
     watched = [
         _Loading(part, source)
-        for part in module.modules()
+        for part in (module.modules() if submodules else [module])
         if (source := pretrained_source(part)) is not None and not getattr(part, 'is_init', False)
     ]
     try:

@@ -86,7 +86,10 @@ class OneQueryMask2FormerHead(BaseModule):
         self.loss_dice = MODELS.build(loss_dice) if loss_dice else None
 
     def init_weights(self) -> None:
-        """Initialise as Mask2Former does (mmdet)."""
+        """Initialise as Mask2Former does (mmdet), or as ``init_cfg`` says."""
+        if self.init_cfg:
+            super().init_weights()
+            return
         self.pixel_decoder.init_weights()
         for parameter in self.transformer_decoder.parameters():
             if parameter.dim() > 1:

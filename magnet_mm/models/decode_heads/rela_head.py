@@ -153,7 +153,10 @@ class ReLAHead(BaseModule):
         self.loss_weights = loss_weights
 
     def init_weights(self) -> None:
-        """Initialise the pixel decoder as mmdet does, matrices of the decoder by Xavier [C]."""
+        """Initialise as mmdet and, the decoder's matrices, by Xavier [C]; or as ``init_cfg`` says."""
+        if self.init_cfg:
+            super().init_weights()
+            return
         self.pixel_decoder.init_weights()
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:

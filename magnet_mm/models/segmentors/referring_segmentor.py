@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
@@ -15,6 +17,7 @@ from magnet_mm.config_types import component_class
 from magnet_mm.errors import ConfigError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import without_padding
+from magnet_mm.models.pretrained import complete_weights
 from magnet_mm.models.targets import shared_images, stack_special_tokens, stack_text
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
@@ -59,6 +62,20 @@ class ReferringSegmentor(EncoderDecoder):
         self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))
         if not self._words_are_read:
             self.backbone.freeze_unread()
+
+    fresh = ('auxiliary_head',)  # a checkpoint of the model without them is complete
+
+    def init_weights(self) -> None:
+        """Initialise every part, or load what ``init_cfg`` names, whole.
+
+        Raises:
+            CheckpointError: when a file does not have all that the module it is for needs.
+        """
+        with contextlib.ExitStack() as watch:
+            watch.enter_context(complete_weights(self, submodules=False))
+            for head in (self.decode_head, *self.auxiliary_head):
+                watch.enter_context(complete_weights(head))
+            super().init_weights()
 
     @property
     def foreground(self) -> ForegroundRule:

@@ -195,7 +195,7 @@ def test_bert_weights(malicious, torch_version):
 
 
 def test_per_item_results_are_no_pickles(malicious):
-    with pytest.raises(DataError, match='bad.pth, line 1 is not JSON'):
+    with pytest.raises(DataError, match='bad.pth: not UTF-8'):
         read_items(malicious)
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 
-from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.errors import CheckpointError, ConfigError, DataError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models import OneQueryMask2FormerHead
 from magnet_mm.models.targets import stack_text
@@ -267,4 +267,25 @@ def test_two_corrupting_heads(tiny_magnet_config, build_model):
     config = tiny_magnet_config()
     config.auxiliary_head = [config.auxiliary_head[0], config.auxiliary_head[0]]
     with pytest.raises(ConfigError, match='Only one auxiliary head'):
+        build_model(config)
+
+
+@pytest.mark.parametrize('part', ['segmentor', 'decode_head'])
+def test_truth_10_pretrained_models_and_heads_are_whole(
+    part, tiny_magnet_config, build_model, tmp_path
+):
+    config = tiny_magnet_config()
+    whole = build_model(config)
+    state = (whole if part == 'segmentor' else whole.decode_head).state_dict()
+    file = tmp_path / 'weights.pth'
+    place = config if part == 'segmentor' else config.decode_head
+    place.init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    if part == 'segmentor':  # auxiliary heads may be absent
+        state = {key: value for key, value in state.items() if 'auxiliary_head' not in key}
+    torch.save(state, file)
+    loaded = build_model(config)
+    assert torch.equal(loaded.decode_head.query_feat.weight, whole.decode_head.query_feat.weight)
+    assert not any(value.isnan().any() for value in loaded.state_dict().values())
+    torch.save({'foo': torch.zeros(1)}, file)
+    with pytest.raises(CheckpointError, match='weights.pth does not fit'):
         build_model(config)
