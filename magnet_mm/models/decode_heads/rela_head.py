@@ -153,7 +153,7 @@ class ReLAHead(BaseModule):
         self.loss_weights = loss_weights
 
     def init_weights(self) -> None:
-        """Initialise as mmdet and, the decoder's matrices, by Xavier [C]; or as ``init_cfg`` says."""
+        """Initialise as mmdet, the decoder's matrices by Xavier [C]; or as ``init_cfg`` says."""
         if self.init_cfg:
             super().init_weights()
             return
