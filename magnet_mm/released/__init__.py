@@ -16,6 +16,7 @@ from magnet_mm.released.lavt import LAVT
 from magnet_mm.released.magnet import MAGNET
 from magnet_mm.released.published import PublishedCheckpoint, read_published, recognise
 from magnet_mm.released.rela import RELA
+from magnet_mm.released.vlt import VLT
 
 __all__ = [
     'CARIS',
@@ -27,6 +28,7 @@ __all__ = [
     'MAGNET',
     'PublishedCheckpoint',
     'RELA',
+    'VLT',
     'build_model',
     'convert_checkpoint',
     'convert_state_dict',

@@ -64,7 +64,10 @@ def convert_checkpoint(
             f'{source} is a {published.layout} checkpoint, not a {key_map.name} one; use '
             f'tools/model_converters/{published.layout.removesuffix("_one")}2mm.py.'
         )
-    target = build_model(config).state_dict()
+    model = build_model(config)
+    for name in key_map.own:
+        model.get_submodule(name).init_weights()
+    target = model.state_dict()
     state_dict = convert_state_dict(published.state_dict, key_map, target, str(source))
     meta = dict(
         magnet_mm_version=__version__,
@@ -122,6 +125,8 @@ def convert_state_dict(
         elif _is_constant(ours, expected) and not torch.equal(value, expected):
             wrong_value.append(key)
         converted[ours] = expected if value is None else value.to(expected.dtype)
+    for name in key_map.own:
+        converted.update({key: target[key] for key in target if key.startswith(f'{name}.')})
     missing = [
         key
         for key in target

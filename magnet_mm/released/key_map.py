@@ -51,6 +51,8 @@ class KeyMap:
         layouts: the published forms it covers, see :mod:`magnet_mm.released.published`.
         values: ``(our key, tensor)`` to the tensor as we hold it; for networks other than Swins
             with fusion by linear layers, say so (:func:`as_they_are`).
+        own: modules of ours whose weights stand in a file of their own, such as word vectors; a
+            conversion initialises them.
     """
 
     name: str
@@ -59,6 +61,7 @@ class KeyMap:
     config: str
     layouts: Sequence[str]
     values: Callable[[str, Tensor], Tensor] = swin_layout
+    own: Sequence[str] = ()
 
     def translate(self, key: str) -> str | None:
         """Our key, or None for a key without effect.

@@ -10,6 +10,7 @@ DistributedDataParallel).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +20,12 @@ from torch import Tensor
 
 from magnet_mm.engine import register_safe_loaders
 from magnet_mm.errors import CheckpointError
+from magnet_mm.released.keras_file import read_keras_weights
 
-# Layout: what stands before the first dot of its keys; the first one of which all are there wins.
+KERAS_SUFFIXES = ('.h5', '.hdf5')
+
+# Layout: what stands before the first dot or slash of its keys; the first one of which all are
+# there wins.
 LAYOUTS = {
     'magnet': {'image_model'},
     'efn': {'textmodel', 'scale1'},
@@ -30,6 +35,7 @@ LAYOUTS = {
     'crossvlt': {'backbone', 'lang_stage1'},
     'lavt_one': {'backbone', 'text_encoder'},
     'lavt': {'backbone'},
+    'vlt': {'conv2d_1', 'multi_head_attention_1'},
 }
 
 
@@ -46,7 +52,7 @@ class PublishedCheckpoint(NamedTuple):
 
 
 def read_published(path: str | os.PathLike) -> PublishedCheckpoint:
-    """Read a file with ``weights_only=True`` and recognise its layout.
+    """Read a file with ``weights_only=True``, or a Keras ``.h5``, and recognise its layout.
 
     Only ``argparse.Namespace`` is allowed on top of tensors and plain types.
 
@@ -57,6 +63,8 @@ def read_published(path: str | os.PathLike) -> PublishedCheckpoint:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'The checkpoint {path} does not exist.')
+    if path.suffix in KERAS_SUFFIXES:
+        return recognise(read_keras_weights(path), str(path))
     register_safe_loaders()
     try:
         checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
@@ -78,7 +86,7 @@ def recognise(checkpoint: object, source: str) -> PublishedCheckpoint:
         CheckpointError: when it is none of the published networks.
     """
     state_dict = _without_prefix(_state_dict(checkpoint, source), source)
-    parts = {key.split('.')[0] for key in state_dict}
+    parts = {re.split('[./]', key)[0] for key in state_dict}
     layout = next((name for name, wanted in LAYOUTS.items() if wanted <= parts), None)
     if layout == 'lavt':
         bert = checkpoint.get('bert_model')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from magnet_mm.released.keras_file import tensorflow_layout
 from magnet_mm.released.key_map import KeyMap
 
 _DARKNET_BLOCKS = (1, 2, 8, 8, 4)
@@ -142,4 +143,6 @@ VLT = KeyMap(
     layouts=('vlt',),
     rules=list(_rules()),
     without_effect=[],
+    values=tensorflow_layout,
+    own=('backbone.text.word_vectors',),
 )

@@ -71,6 +71,14 @@ class Taps:
 
         self._handles.append(module.register_forward_hook(hook))
 
+    def keep_input(self, name: str, module: nn.Module) -> None:
+        """Keep the first argument of a module's next call."""
+
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            self.outputs[name] = inputs[0]
+
+        self._handles.append(module.register_forward_pre_hook(hook))
+
     def __enter__(self) -> Taps:
         """Start."""
         return self

@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     'batch_norm': (nn.modules.batchnorm._BatchNorm,),
     'group_norm': (nn.GroupNorm,),
     'embedding': (nn.Embedding,),
+    'convolution': (nn.modules.conv._ConvNd,),
 }
 """Kinds of parameters that are told by the class of their module."""
 
@@ -34,9 +35,10 @@ class GroupedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's constructor, with rules by kind of parameter, and equal options in one group.
 
     ``paramwise_cfg`` has one key more than mmengine's: ``parts``, a list of
-    ``dict(within=(...), lr_mult=1.0, no_decay=(...))``. ``within`` are names of modules; without it
-    the whole model is meant. The first part that holds a parameter decides. ``no_decay`` lists
-    kinds of parameters without weight decay (:data:`KINDS`, :data:`NAMES`). A key substring
+    ``dict(within=(...), lr_mult=1.0, no_decay=(...), decay_only=(...))``. ``within`` are
+    names of modules; without it the whole model is meant. The first part that holds a parameter
+    decides. ``no_decay`` lists kinds of parameters without weight decay (:data:`KINDS`,
+    :data:`NAMES`); or ``decay_only`` those that decay, without their biases. A key substring
     (``custom_keys``) that was written for one backbone's names matches nothing of another; a kind
     is the same in all.
 
@@ -95,17 +97,25 @@ class _Part:
     """One entry of ``parts``; see :class:`GroupedOptimWrapperConstructor`."""
 
     def __init__(
-        self, within: Sequence[str] | str = '', lr_mult: float = 1.0, no_decay: Sequence[str] = ()
+        self,
+        within: Sequence[str] | str = '',
+        lr_mult: float = 1.0,
+        no_decay: Sequence[str] = (),
+        decay_only: Sequence[str] = (),
     ) -> None:
         self.within = (within,) if isinstance(within, str) else tuple(within)
         self.lr_mult = lr_mult
         self.no_decay = (no_decay,) if isinstance(no_decay, str) else tuple(no_decay)
-        unknown = sorted(set(self.no_decay) - set(KINDS) - set(NAMES))
-        if unknown:
-            raise ConfigError(
-                f'paramwise_cfg.parts: no_decay has no kind {", ".join(unknown)}; there are '
-                f'{", ".join([*KINDS, *NAMES])}.'
-            )
+        self.decay_only = (decay_only,) if isinstance(decay_only, str) else tuple(decay_only)
+        for name, kinds, known in (
+            ('no_decay', self.no_decay, [*KINDS, *NAMES]),
+            ('decay_only', self.decay_only, list(KINDS)),
+        ):
+            if unknown := sorted(set(kinds) - set(known)):
+                raise ConfigError(
+                    f'paramwise_cfg.parts: {name} has no kind {", ".join(unknown)}; there are '
+                    f'{", ".join(known)}.'
+                )
 
     def check(self, modules: dict[str, nn.Module]) -> None:
         if not set(self.within) & set(modules):
@@ -118,6 +128,9 @@ class _Part:
         return any(not w or name == w or name.startswith(f'{w}.') for w in self.within)
 
     def is_free(self, module: nn.Module, name: str) -> bool:
+        if self.decay_only:
+            kept = any(isinstance(module, KINDS[kind]) for kind in self.decay_only)
+            return name == 'bias' or not kept
         return any(
             isinstance(module, KINDS.get(kind, ())) or name in NAMES.get(kind, ())
             for kind in self.no_decay

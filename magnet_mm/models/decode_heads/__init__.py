@@ -7,6 +7,7 @@ from magnet_mm.models.decode_heads.cris_head import CRISHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
 from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
+from magnet_mm.models.decode_heads.lts_head import LTSHead
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
 from magnet_mm.models.decode_heads.rela_head import ReLAHead
@@ -23,6 +24,7 @@ __all__ = [
     'DeformablePixelDecoder',
     'EFNHead',
     'LAVTHead',
+    'LTSHead',
     'MaskGenerator',
     'OneQueryMask2FormerHead',
     'ReLAHead',

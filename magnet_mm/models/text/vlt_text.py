@@ -43,8 +43,9 @@ class VLTText(BaseModule):
     direction starts in it, and the words' weights count it [C] (docs/methods/vlt.md).
 
     Args:
-        word_vectors: arguments of :class:`~magnet_mm.models.text.word_vectors.WordVectors`; VLT's
-            are spaCy's, of 300 numbers, not trained, and 0 for unknown words [C].
+        vocabulary_size: rows of the word vectors.
+        word_vectors: other arguments of :class:`~magnet_mm.models.text.word_vectors.WordVectors`;
+            VLT's are spaCy's, of 300 numbers, not trained, and 0 for unknown words [C].
         channels: width of the words and of the sentence; 1024 [C].
         dropout: of word vectors and word weights; 0.1 [C].
     """
@@ -54,22 +55,19 @@ class VLTText(BaseModule):
 
     def __init__(
         self,
-        word_vectors: dict,
+        vocabulary_size: int,
+        word_vectors: dict | None = None,
         channels: int = 1024,
         dropout: float = 0.1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.word_vectors = WordVectors(**word_vectors)
+        self.word_vectors = WordVectors(vocabulary_size, **(word_vectors or {}))
+        self.vocabulary_size = vocabulary_size
         self.channels = channels
         self.sentence_channels = channels
         self.gru = BidirectionalResetBeforeGRU(self.word_embedding.shape[1], channels, dropout)
         self.attention = WordAttention(channels, dropout)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of word ids."""
-        return self.word_embedding.shape[0]
 
     @property
     def word_embedding(self) -> Tensor:
