@@ -27,7 +27,7 @@ model = dict(
             word_vectors=dict(channels=64, vectors=None, vocabulary=None),
         ),
     ),
-    decode_head=dict(channels=64),
+    decode_head=dict(channels=48),
 )
 
 pipeline = [

@@ -29,7 +29,7 @@ model = dict(
     ),
     decode_head=dict(
         grid=(6, 6),  # 96 / 16
-        channels=64,
+        channels=48,
         num_queries=8,
         transformer=dict(num_heads=4, dropout=0.0),
     ),

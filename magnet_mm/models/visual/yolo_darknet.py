@@ -70,13 +70,14 @@ class YoloDarknet(StagewiseDarknet):
         darknet = [getattr(self, name) for name in self.cr_blocks]
         return [*darknet, *self.head_convs[: self.frozen_head_convs]]
 
-    def train(self, mode: bool = True) -> None:
+    def train(self, mode: bool = True) -> YoloDarknet:
         """Train, but for the batch norms of what is frozen."""
         super().train(mode)
         for part in self._frozen():
             for module in part.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
+        return self
 
     def embed(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` to the map of stride 4, ``[B, H/4, W/4, 128]``."""
