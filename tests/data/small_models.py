@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     ),
     'StagewiseResNet': dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None),
     'StagewiseDarknet': dict(init_cfg=None),  # its widths are fixed: see narrow_darknet
+    'YoloDarknet': dict(init_cfg=None),
     'StagewiseClipResNet': dict(
         width=8, num_blocks=(1, 1, 1, 1), embed_channels=16, pretrained=None
     ),
@@ -39,6 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         max_tokens=32,
         pretrained=None,
     ),
+    'VLTText': dict(vocabulary_size=200, channels=32, word_vectors=dict(channels=16)),
     # decode heads
     'OneQueryMask2FormerHead': dict(
         channels=32, num_heads=2, encoder_layers=1, decoder_layers=3, decoder_ffn_channels=32
@@ -47,6 +49,10 @@ SMALL: dict[str, dict[str, Any]] = {
     'ReLAHead': dict(
         grid=3, channels=32, num_heads=2, encoder_layers=1, decoder_layers=2, ffn_channels=(32, 32)
     ),
+    'VLTHead': dict(
+        grid=(4, 4), channels=16, num_queries=3, transformer=dict(num_layers=1, num_heads=2)
+    ),
+    'LTSHead': dict(channels=16),
     'CRISHead': dict(num_layers=1, num_heads=2, ffn_channels=32),
     # auxiliary heads
     'MaskGroundingHead': dict(num_layers=1, num_heads=2, ffn_channels=32, corruption=0.5),

@@ -21,6 +21,7 @@ FILES = {
     'lavt': ('lavt_one_tiny_golden_v2', 'lavt_one_tiny_training'),
     'magnet': ('magnet_tiny_golden_v2', None),
     'cris': ('cris_r50_golden', 'cris_r50_training'),
+    'vlt': ('vlt_golden', None),
     'rela': ('rela_tiny_golden', 'rela_tiny_training'),
 }
 

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from magnet_mm.datasets.tokenizers.vocabulary_files import read_words
 from magnet_mm.errors import CheckpointError
 
+# What stands in configs where no file is named: mmengine's variables cannot be empty.
+RANDOM = 'random'
+
 
 class WordVectors(BaseModule):
     """An embedding of a vocabulary of words; building reads no file, ``init_weights()`` does.
@@ -23,7 +26,7 @@ class WordVectors(BaseModule):
         vocabulary_size: rows; the ids of the words must lie below it.
         channels: width ``E``; 300 for GloVe's and spaCy's vectors [C].
         vectors: text file in GloVe's form, each line a word and ``E`` numbers, parted by blanks;
-            None or '' leaves every row random.
+            None or 'random' leaves every row random.
         vocabulary: the vocabulary file of the tokenizer, which says the word of each row; needed
             beside ``vectors`` alone.
         std: deviation of the random rows; 0.6 as LSCM's for words without a vector [C].
@@ -59,7 +62,7 @@ class WordVectors(BaseModule):
                 none of the words.
             ConfigError: when the vocabulary cannot be read.
         """
-        if not self.vectors:
+        if self.vectors in (None, RANDOM):
             return
         rows = {word: row for row, word in enumerate(read_words(self.vocabulary))}
         found = read_vectors(self.vectors, rows, self.weight.shape[1])
@@ -101,7 +104,7 @@ def read_vectors(path: str, wanted: dict[str, int], channels: int) -> dict[str, 
     except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise CheckpointError(
             f'The word vectors {path} cannot be read ({error}). Give a text file whose lines are '
-            'a word and its numbers, or leave the variable empty for random vectors.'
+            'a word and its numbers, or "random".'
         ) from error
     widths = {len(vector) for vector in found.values()} - {channels}
     if widths:

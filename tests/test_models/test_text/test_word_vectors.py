@@ -36,7 +36,7 @@ def test_zeros_give_no_gradient():
 
 
 def test_random_without_a_file():
-    embedding = WordVectors(3000, 30, vectors='', trainable=False)
+    embedding = WordVectors(3000, 30, vectors='random', trainable=False)
     embedding.init_weights()
     assert embedding.weight.std().item() == pytest.approx(0.6, rel=0.02)
     assert not embedding.weight.requires_grad
