@@ -18,7 +18,10 @@ model = dict(
             type='StemStageResNet',
             depth=101,
             wide=True,  # torchvision's wide_resnet101_2 [C]
-            init_cfg=dict(type='Pretrained', checkpoint='torchvision://wide_resnet101_2'),  # [C]
+            init_cfg=dict(  # torchvision's wide_resnet101_2, ImageNet [C]
+                type='Pretrained',
+                checkpoint='https://download.pytorch.org/models/wide_resnet101_2-32ee1156.pth',
+            ),
         ),
         text=dict(
             type='EFNTextEncoder',

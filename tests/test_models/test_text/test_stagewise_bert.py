@@ -186,3 +186,22 @@ def test_incomplete_and_damaged_weights(tmp_path, no_network):
     (tmp_path / 'model.safetensors').write_bytes(b'damaged')
     with pytest.raises(CheckpointError, match='cannot be read; download them again'):
         model.init_weights()
+
+
+def test_only_the_first_layers_are_pretrained(tmp_path):
+    """CrossVLT: embeddings and six of twelve layers; what stands behind them starts fresh."""
+    sizes = dict(vocab_size=30, hidden_size=8, num_attention_heads=2, intermediate_size=8)
+    torch.manual_seed(3)
+    source = BertModel(BertConfig(**sizes, num_hidden_layers=4), add_pooling_layer=False)
+    source.save_pretrained(tmp_path)
+    ours = StagewiseBert(
+        (2, 1, 0),
+        pretrained=str(tmp_path),
+        pretrained_layers=2,
+        config=dict(sizes, num_hidden_layers=3),
+    )
+    fresh = {key: value.clone() for key, value in ours.state_dict().items()}
+    ours.init_weights()
+    for key, value in ours.state_dict().items():
+        expected = fresh if key.startswith('encoder.layer.2') else source.state_dict()
+        assert torch.equal(value, expected[key]), key
