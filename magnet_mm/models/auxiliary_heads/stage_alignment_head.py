@@ -81,9 +81,8 @@ class StageAlignmentHead(BaseModule):
         masks = stack_masks(batch_data_samples)
         losses = {}
         for number, similarity in enumerate(self.similarities(features), 1):
-            logits = F.interpolate(
-                similarity.float(), masks.shape[2:], mode='bilinear', align_corners=True
-            )
-            loss = F.binary_cross_entropy_with_logits(logits, masks)
+            wide = similarity.float() if similarity.element_size() < 4 else similarity
+            logits = F.interpolate(wide, masks.shape[2:], mode='bilinear', align_corners=True)
+            loss = F.binary_cross_entropy_with_logits(logits, masks.to(logits.dtype))
             losses[f'loss_align{number}'] = self.loss_weight * loss
         return losses

@@ -137,16 +137,16 @@ class EFNHead(BaseModule):
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
         """Compute the twelve losses, see the class."""
-        masks = stack_masks(batch_data_samples)
-        edges = edge_band(masks)
         levels = self.decode(features)
+        masks = stack_masks(batch_data_samples).to(_wide(levels[-1].output).dtype)
+        edges = edge_band(masks)
         losses = {}
         for place, (level, side) in enumerate(zip(levels, self.sides, strict=True)):
-            mask, body, edge = side(level, masks.shape[2:])
+            mask, body, edge = map(_wide, side(level, masks.shape[2:]))
             number = len(levels) - place
-            losses[f'loss_mask{number}'] = F.binary_cross_entropy_with_logits(mask.float(), masks)
-            losses[f'loss_body{number}'] = F.binary_cross_entropy_with_logits(body.float(), masks)
-            losses[f'loss_edge{number}'] = _probability_loss(edge.float().sigmoid(), edges)
+            losses[f'loss_mask{number}'] = F.binary_cross_entropy_with_logits(mask, masks)
+            losses[f'loss_body{number}'] = F.binary_cross_entropy_with_logits(body, masks)
+            losses[f'loss_edge{number}'] = _probability_loss(edge.sigmoid(), edges)
         return losses
 
 
@@ -154,6 +154,11 @@ def _probability_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of probabilities, the logarithm cut at -100 [C]; never in half."""
     with torch.autocast(probability.device.type, enabled=False):
         return F.binary_cross_entropy(probability, target)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Make it at least float32."""
+    return x.float() if x.element_size() < 4 else x
 
 
 def _side(channels: int, out_channels: int) -> nn.Sequential:
