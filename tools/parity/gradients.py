@@ -60,7 +60,7 @@ def gradient_rows(
     worst, which = 0.0, ''
     for key, norm in norms.items():
         gradient = released_gradient(model, key_map, key, tuple(keys[key][1]))
-        ours = 0.0 if gradient is None else gradient.norm().item()
+        ours = 0.0 if gradient is None else gradient.double().norm().item()
         difference = abs(ours - norm) / max(norm, floor)
         if norm < floor:
             difference = 0.0 if ours < floor else difference

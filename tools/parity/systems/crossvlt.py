@@ -133,7 +133,8 @@ def training(
     ]
     features = model.extract_feat(images.double(), ids, mask)
     (alignment,) = model.auxiliary_head
-    (weighted,) = model.decode_head.loss(features, samples).values()
+    losses = model.decode_head.loss(features, samples)
+    (weighted,) = (loss for name, loss in losses.items() if 'loss' in name)  # beside an accuracy
     terms = dict(mask_ce=weighted / model.decode_head.loss_decode.loss_weight)
     for name, loss in alignment.loss(features, samples).items():
         terms[name.removeprefix('loss_')] = loss
