@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from magnet_mm.released.crossvlt import CROSSVLT
 from parity import fill
 from parity.compare import Row, relative
 from parity.golden import Case, Golden
 from parity.gradients import gradient_rows
 from parity.inputs import SHIPPED, bert_inputs, swin_sizes
 from parity.weights import Taps, model_with, released_state_dict
-from torch import Tensor, nn
-
-from magnet_mm.released.crossvlt import CROSSVLT
 
 FULL = ('logits', 'prediction')
 TOLERANCE = dict(logits=1e-3, taps=2e-4, prediction=0)

@@ -14,17 +14,17 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from magnet_mm.models.layers.body_edge import edge_band
+from magnet_mm.released.efn import EFN
 from parity import fill
 from parity.compare import Row, relative
 from parity.golden import Case, Golden
 from parity.gradients import gradient_rows, released_gradient
 from parity.inputs import SHIPPED
 from parity.weights import Taps, model_with, released_state_dict
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
-from magnet_mm.models.layers.body_edge import edge_band
-from magnet_mm.released.efn import EFN
 
 FULL = ('logits',)
 TOLERANCE = dict(logits=1e-3, taps=2e-4)

@@ -1,0 +1,23 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# EFN as released on G-Ref (umd); everything else, the schedule too, as for RefCOCO.
+_base_ = './efn_wide-r101_refcoco.py'
+
+train_pipeline = [
+    dict(
+        step, tokenizer=dict(step['tokenizer'], vocabulary='data/vocabularies/efn_refcocog-umd.txt')
+    )
+    if step['type'] == 'TokenizeExpression'
+    else step
+    for step in _base_.train_pipeline
+]
+test_pipeline = train_pipeline
+
+test_splits = ['val', 'test']
+benchmark = dict(
+    ann_file='refcocog/instances.json',
+    refs_file='refcocog/refs(umd).p',
+    dataset_name='refcocog-umd',
+)
+train_dataloader = dict(dataset=dict(benchmark, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(benchmark, pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(benchmark, pipeline=test_pipeline))
