@@ -30,6 +30,9 @@ train_pipeline = [
 ]
 test_pipeline = train_pipeline
 
-train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))  # [C]
+train_dataloader = dict(
+    batch_size=16,  # [C]
+    dataset=dict(pipeline=train_pipeline, per_sentence=True),  # an item is a sentence [C]
+)
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
         embed_dims=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, init_cfg=None
     ),
     'StagewiseResNet': dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None),
+    'StemStageResNet': dict(depth=18, wide=False, base_channels=8, init_cfg=None),
     'StagewiseDarknet': dict(init_cfg=None),  # its widths are fixed: see narrow_darknet
     'YoloDarknet': dict(init_cfg=None),
     'StagewiseClipResNet': dict(
@@ -31,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     ),
     # text encoders
     'StagewiseBert': dict(pretrained=None, config=_BERT),
+    'EFNTextEncoder': dict(vocabulary_size=200, channels=32),
     'ClipTextEncoder': dict(
         channels=32,
         embed_channels=16,
@@ -41,6 +43,9 @@ SMALL: dict[str, dict[str, Any]] = {
         pretrained=None,
     ),
     'VLTText': dict(vocabulary_size=200, channels=32, word_vectors=dict(channels=16)),
+    # fusion modules
+    'EFNFusion': dict(channels=32, attention_channels=8),
+    'CrossVLTFusion': dict(head_channels=8, word_heads=2, word_ffn_channels=32),
     # decode heads
     'OneQueryMask2FormerHead': dict(
         channels=32, num_heads=2, encoder_layers=1, decoder_layers=3, decoder_ffn_channels=32
@@ -53,8 +58,10 @@ SMALL: dict[str, dict[str, Any]] = {
         grid=(4, 4), channels=16, num_queries=3, transformer=dict(num_layers=1, num_heads=2)
     ),
     'LTSHead': dict(channels=16),
+    'EFNHead': dict(channels=4),
     'CRISHead': dict(num_layers=1, num_heads=2, ffn_channels=32),
     # auxiliary heads
+    'StageAlignmentHead': dict(channels=16),
     'MaskGroundingHead': dict(num_layers=1, num_heads=2, ffn_channels=32, corruption=0.5),
 }
 

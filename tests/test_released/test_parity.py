@@ -18,6 +18,8 @@ REFERENCE = Path(__file__).resolve().parents[1] / 'data' / 'reference'
 #: The small variant of each system: file of outputs, and of a training step.
 FILES = {
     'caris': ('caris_tiny_golden', 'caris_tiny_training'),
+    'crossvlt': ('crossvlt_tiny_golden', 'crossvlt_tiny_training'),
+    'efn': ('efn_r50_golden', 'efn_r50_training'),
     'lavt': ('lavt_one_tiny_golden_v2', 'lavt_one_tiny_training'),
     'magnet': ('magnet_tiny_golden_v2', None),
     'cris': ('cris_r50_golden', 'cris_r50_training'),
