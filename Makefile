@@ -1,6 +1,10 @@
-# The commands of the README and of CI. Each sets up its own environment into $(VENV) first.
+# The commands of the README and of CI. Each sets up its own environment into $(VENV) first, without a
+# compiler: mmcv-lite holds no operators, and on a CPU none is called. Two other environments compile them:
+#   STACK=cuda           the official mmcv        (make env STACK=cuda)
+#   STACK=onedl          the maintained forks     (make test STACK=onedl)
+#
 #   make demo            data, training, evaluation and pictures (training takes most of the time)
-#   make test            the whole suite           (make test STACK=onedl: on the maintained forks)
+#   make test            the whole suite; as root on Debian it installs Chromium first, where that is missing
 #   make test-faults     what takes minutes: long runs, injected faults, whole data sets, large exports
 #   make lint
 #   make docs            docs/_build/html
@@ -13,16 +17,22 @@ PYTHON ?= python3
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-ifeq ($(STACK),onedl)
-  VENV ?= .venv-onedl
-  OPENMMLAB := requirements/mminstall-onedl.txt
-  TESTED ?= requirements/tested-onedl.txt
-else ifeq ($(STACK),official)
+COMPILING := ; mmcv is compiled: about 8 minutes on 2 cores, the first time
+ifeq ($(STACK),official)
   VENV ?= .venv
   OPENMMLAB := requirements/mminstall.txt
   TESTED ?= requirements/tested.txt
+  COMPILING :=
+else ifeq ($(STACK),cuda)
+  VENV ?= .venv-cuda
+  OPENMMLAB := requirements/mminstall-compiled.txt
+  TESTED ?= requirements/tested.txt
+else ifeq ($(STACK),onedl)
+  VENV ?= .venv-onedl
+  OPENMMLAB := requirements/mminstall-onedl.txt
+  TESTED ?= requirements/tested-onedl.txt
 else
-  $(error STACK is 'official' or 'onedl', not '$(STACK)')
+  $(error STACK is 'official', 'cuda' or 'onedl', not '$(STACK)')
 endif
 
 ifdef PY
@@ -38,16 +48,16 @@ DATA := data/refshapes
 SEEDS ?= 0
 MINUTES ?=
 
-.PHONY: env lint test test-faults docs demo ablation bench clean
+.PHONY: env lint browser test test-faults docs demo ablation leaderboard bench clean
 
 env: $(READY)
 
-# torch first, because mmcv is compiled against it (8 minutes on 2 cores; pip keeps the wheel).
+# torch first, because mmcv is compiled against it (STACK=cuda and onedl; pip keeps the wheel).
 $(VENV)/.ready: setup.py magnet_mm/version.py $(wildcard requirements/*.txt)
-	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'magnet_mm needs Python 3.11 or newer; choose one with make PYTHON=python3.11'"
+	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'magnet_mm needs Python 3.10 or newer; choose one with make PYTHON=python3.11'"
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q -r requirements/build.txt -c $(TESTED)
-	@echo "Installing the OpenMMLab packages; the first time, mmcv is compiled (about 8 minutes on 2 cores)."
+	@echo "Installing the OpenMMLab packages$(COMPILING)."
 	MAX_JOBS=$$(nproc) $(VENV)/bin/python -m pip install -q --no-build-isolation -r $(OPENMMLAB) -c $(TESTED)
 	$(VENV)/bin/python -m pip install -q -r requirements/runtime.txt -r requirements/optional.txt -r requirements/tests.txt -r requirements/docs.txt -c $(TESTED)
 	$(VENV)/bin/python -m pip install -q --no-build-isolation --no-deps -e .
@@ -57,7 +67,15 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-test: $(READY)
+# The demo page and the report are tested in a browser; without one those tests are skipped.
+browser:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! command -v chromium > /dev/null; then \
+	  echo "Installing Chromium for the tests in a browser."; \
+	  { apt-get update -qq && apt-get install -y -qq chromium; } > /dev/null || \
+	    echo "Chromium could not be installed: the tests in a browser are skipped."; \
+	fi
+
+test: $(READY) browser
 	$(PY) -m pytest -n auto --dist worksteal
 
 test-faults: $(READY)

@@ -40,14 +40,16 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.11',
+    python_requires='>=3.10',
+    # 3.11 is tested; for the others every pinned wheel was found (requirements/tested.txt)
+    classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
     cmdclass=dict(build_py=BuildWithConfigs),
     entry_points=dict(console_scripts=['magnet-mm=magnet_mm.cli:main']),
     package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'analysis/templates/*']},
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
-    # maintained forks (onedl-*) provide the same modules under different names, and mmcv has to
-    # be built against the installed torch (requirements/mminstall.txt or mminstall-onedl.txt).
+    # maintained forks (onedl-*) provide the same modules under different names, and so do mmcv
+    # and mmcv-lite (requirements/mminstall*.txt).
     install_requires=read_requirements('runtime'),
     extras_require={name: read_requirements(name) for name in ('optional', 'tests', 'docs')},
 )

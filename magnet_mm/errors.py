@@ -5,6 +5,8 @@ Messages quote file names, keys and sentences out of files that nobody vouches f
 through :func:`magnet_mm.text_safety.printable_message`: no terminal escape gets out of a file.
 """
 
+import sys
+
 from magnet_mm.text_safety import printable_message
 
 
@@ -31,3 +33,11 @@ class CheckpointError(RuntimeError):
 
     def __init__(self, message: object = '') -> None:
         super().__init__(printable_message(message))
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Tell where an exception of another library happened; it keeps its type and traceback."""
+    if sys.version_info >= (3, 11):
+        error.add_note(note)
+    else:  # Python 3.10 knows no notes
+        error.args = (*error.args, note)

@@ -17,7 +17,7 @@ if _missing:
     raise SystemExit(
         f'{Path(sys.argv[0]).name}: {", ".join(_missing)} not installed in {sys.executable}. '
         "Run the tool with the project's .venv/bin/python, or install what requirements/ lists "
-        '(README.md, Installation; mmcv is compiled: pip install --no-build-isolation mmcv).'
+        '(README.md, Install).'
     )
 if find_spec('magnet_mm') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

@@ -26,7 +26,7 @@ from magnet_mm.datasets.held_out import (
 from magnet_mm.datasets.image_sharing import ImageSharingPipeline
 from magnet_mm.datasets.samplers import EpochIndex
 from magnet_mm.datasets.transforms.loading import LoadReferringMask
-from magnet_mm.errors import ConfigError, DataError
+from magnet_mm.errors import ConfigError, DataError, add_note
 from magnet_mm.text_safety import printable
 
 
@@ -200,7 +200,7 @@ class ReferringDataset(BaseDataset):
         except Exception as error:
             # Transforms write into `info`: without an image, it was the loading that failed.
             if isinstance(error, DataError | ConfigError) or 'img' in info:
-                error.add_note(f'while preparing {where}')
+                add_note(error, f'while preparing {where}')
                 raise
             raise DataError(
                 f'{where}: the image cannot be read ({type(error).__name__}: '

@@ -16,6 +16,7 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
+from browser import launch
 
 from magnet_mm.analysis.html_report import Run, write_report
 from magnet_mm.analysis.item_source import ItemSource
@@ -23,7 +24,6 @@ from magnet_mm.errors import DataError
 from magnet_mm.evaluation import encode_mask, score_items, write_items
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / 'report.py'
-CHROMIUM = '/usr/bin/chromium'
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
 TERMINAL = 'left \x1b[31mred\x1b]0;owned\x07 \u202eball'
 SENTENCES = ('the left ball', HOSTILE, TERMINAL, 'ball & "chain" above the box', 'blue', 'big one')
@@ -235,12 +235,8 @@ def test_damaged_prediction_is_named(data, tmp_path):
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_in_a_browser(report, scheme):
     """Chromium runs no script of a sentence, loads every picture and contacts nobody."""
-    from playwright.sync_api import sync_playwright
-
     page_file, _, _ = report
-    flags = ['--headless', '--no-sandbox', '--disable-gpu']
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with launch() as browser:
         page = browser.new_page(color_scheme=scheme)
         contacted = []
         page.on('request', lambda request: contacted.append(request.url))
@@ -257,4 +253,3 @@ def test_in_a_browser(report, scheme):
         brightness = [sum(map(int, re.findall(r'\d+', color)[:3])) for color in (ink, paper)]
         assert (brightness[0] < brightness[1]) == (scheme == 'light')
         assert page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')
-        browser.close()

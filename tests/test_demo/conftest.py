@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from browser import launch
 
 from magnet_mm.apis import ReferringSegInferencer
 
@@ -83,16 +84,7 @@ def server(random_weights, tmp_path_factory):
 
 @pytest.fixture(scope='module')  # while it runs, no other test can start an event loop
 def browser():
-    page_client.require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=page_client.CHROMIUM,
-            args=page_client.CHROMIUM_OPTIONS,
-            timeout=TIMEOUT,
-        )
+    with launch(TIMEOUT) as running:
         context = running.new_context()
         context.set_default_timeout(TIMEOUT)
         yield context
-        running.close()

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""What the tests of the page share: pictures, requests, Chromium. ``conftest.py`` finds it."""
+"""What the tests of the page share: pictures, requests. ``conftest.py`` finds it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import asyncio
 import base64
 import io
 import json
-import os
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,12 +15,6 @@ import pytest
 from PIL import Image
 
 httpx = pytest.importorskip('httpx')  # gradio brings it
-
-CHROMIUM = '/usr/bin/chromium'
-CHROMIUM_OPTIONS = (
-    '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run '
-    '--disable-background-networking --disable-component-update --disable-sync'
-).split()
 
 
 def noise_picture(seed: int, height: int = 60, width: int = 90) -> tuple[np.ndarray, bytes]:
@@ -75,18 +67,3 @@ def ask_all(url: str, requests: list[tuple[str, str]]) -> list[tuple[int, list[s
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, gather()).result()
-
-
-def require_chromium() -> None:
-    """Skip where Chromium is missing; fail in CI, where nobody would read the skip."""
-    problem = None
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        problem = 'playwright is missing: pip install -r requirements/tests.txt'
-    if not shutil.which(CHROMIUM):
-        problem = f'{CHROMIUM} is missing: apt-get install chromium'
-    if problem and os.environ.get('CI'):
-        pytest.fail(problem)
-    if problem:
-        pytest.skip(problem)

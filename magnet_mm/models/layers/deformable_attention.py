@@ -34,8 +34,9 @@ def _mmcv_has_cuda_kernel() -> bool:
     available = get_compiling_cuda_version() != 'not available'
     if not available:
         warnings.warn(
-            'mmcv was built without CUDA ops: deformable attention uses a slower torch '
-            'formulation. Rebuild mmcv with FORCE_CUDA=1 for full speed.',
+            'mmcv has no CUDA operators here: deformable attention uses a slower torch '
+            'formulation. For full speed install requirements/mminstall-compiled.txt with '
+            'FORCE_CUDA=1 (docs/getting_started.md, "With CUDA").',
             stacklevel=2,
         )
     return available
