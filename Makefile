@@ -9,6 +9,7 @@
 #   make lint
 #   make docs            docs/_build/html
 #   make ablation        the tables of docs/ablations (SEEDS="0 1 2"; MINUTES=60 stops early, the next call goes on)
+#   make leaderboard     docs/leaderboard: all systems (SYSTEMS="lavt cris" some; SEEDS and MINUTES as above)
 #   make bench           the tables of docs/performance.md
 # To use an environment of your own instead: make test PY=/path/to/python
 
@@ -47,6 +48,7 @@ DEMO_CONFIG := configs/magnet_tiny_refshapes.py
 DATA := data/refshapes
 SEEDS ?= 0
 MINUTES ?=
+SYSTEMS ?=
 
 .PHONY: env lint browser test test-faults docs demo ablation leaderboard bench clean
 
@@ -95,6 +97,10 @@ ablation: $(READY) $(DATA)/.made
 	  $(PY) tools/analysis_tools/ablate.py $$name --seeds $(SEEDS) --out docs/ablations \
 	    $(if $(MINUTES),--minutes $(MINUTES)); \
 	done
+
+leaderboard: $(READY) $(DATA)/.made
+	$(PY) tools/analysis_tools/leaderboard.py --systems $(SYSTEMS) --seeds $(SEEDS) \
+	  $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(READY)
 	$(PY) tools/analysis_tools/write_performance.py

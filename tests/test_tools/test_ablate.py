@@ -51,7 +51,7 @@ def ablate(tmp_path, monkeypatch, capsys, run_tool):
     def call(name, *arguments, log):  # in place of a new process
         log.write_text(run_tool(REPOSITORY / name, *arguments, cwd=tmp_path))
 
-    monkeypatch.setattr(tool, '_call', call)
+    monkeypatch.setattr(tool.training, 'call_tool', call)
     common = ['--work-dir', str(tmp_path / 'runs'), '--out', str(tmp_path / 'tables')]
 
     def invoke(*arguments):

@@ -8,8 +8,6 @@ same table as a long one.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ from rich.markdown import Markdown
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _importable  # noqa: E402, F401
 from benchmarks import ablation as tables  # noqa: E402
+from benchmarks import training  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,30 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
 def train_and_test(run: tables.AblationRun, batch_of_runs: str) -> None:
     """Train (or go on training) one run, evaluate its best checkpoint on val, note the scores."""
     start = time.monotonic()
-    run.work_dir.mkdir(parents=True, exist_ok=True)
-    options = [f'{key}={value}' for key, value in run.options.items()]
     print(f'{batch_of_runs}: {run.row.label}, seed {run.seed} -> {run.work_dir}', flush=True)
-    _call('tools/train.py', run.row.config, '--work-dir', run.work_dir, '--resume',
-          '--cfg-options', *options, log=run.work_dir / 'train.log')  # fmt: skip
-    best = sorted(run.work_dir.glob('best_oIoU_*.pth'))[-1]
-    _call('tools/test.py', run.row.config, best, '--work-dir', run.work_dir, '--splits', 'val',
-          '--json', run.work_dir / 'val.json', '--cfg-options', *options,
-          log=run.work_dir / 'test.log')  # fmt: skip
-    scores = json.loads((run.work_dir / 'val.json').read_text(encoding='utf-8'))['val']
+    training.train(run)
+    scores = training.test(run, ['val'])['val']
     run.finish(scores, time.monotonic() - start)
     print(f'  oIoU {scores["oIoU"]:.2f} after {time.monotonic() - start:.0f} s', flush=True)
-
-
-def _call(tool: str, *arguments: object, log: Path) -> None:
-    with log.open('a', encoding='utf-8') as output:
-        code = subprocess.call(
-            [sys.executable, str(ROOT / tool), *map(str, arguments)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    if code:
-        last = log.read_text(encoding='utf-8').splitlines()[-15:]
-        raise SystemExit('\n'.join([*last, f'{tool} failed; the whole log is {log}']))
 
 
 def main() -> None:

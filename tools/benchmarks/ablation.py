@@ -141,15 +141,18 @@ class AblationRun:
         write_atomically(self.work_dir / 'run.json', text.encode())
 
 
-def read_ablation_set(file: str | Path, data: str = 'refshapes') -> AblationSet:
+def read_ablation_set(
+    file: str | Path, data: str = 'refshapes', complete: bool = True
+) -> AblationSet:
     """Read a set for one dataset.
 
     Args:
         file: YAML file; config files are named relative to the folder above it.
         data: a key of the file's ``data``.
+        complete: False allows rows whose config does not exist.
 
     Raises:
-        ConfigError: when the file, the dataset or one of the configs does not exist.
+        ConfigError: when the file, the dataset or, of a complete set, a config does not exist.
     """
     file = Path(file)
     if not file.is_file():
@@ -165,7 +168,7 @@ def read_ablation_set(file: str | Path, data: str = 'refshapes') -> AblationSet:
     rows = []
     for row in content['rows']:
         config = file.parent.parent / row['configs'][data]
-        if not config.is_file():
+        if complete and not config.is_file():
             raise ConfigError(f'{file}: row {row["label"]!r} names {config}, which does not exist.')
         rows.append(AblationRow(row['label'], config, row.get('published') or {}))
     return AblationSet(
@@ -235,13 +238,13 @@ def to_markdown(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str
     ]
     header = ['', *(f'{metric} here' for metric in ablation.metrics)]
     header += [f'{metric} published' for metric in shown] + ['seeds']
-    lines = [f'## {ablation.title}', '', _markdown_row(header)]
-    lines.append(_markdown_row(['---', *['---:'] * (len(header) - 2), '---']))
+    lines = [f'## {ablation.title}', '', markdown_row(header)]
+    lines.append(markdown_row(['---', *['---:'] * (len(header) - 2), '---']))
     for line in summary:
-        cells = [line['label'], *(_spread(line[metric]) for metric in ablation.metrics)]
-        cells += [_published(line[f'published {metric}']) for metric in shown]
+        cells = [line['label'], *(spread(line[metric]) for metric in ablation.metrics)]
+        cells += [published(line[f'published {metric}']) for metric in shown]
         cells.append(', '.join(map(str, line['seeds'])) or '-')
-        lines.append(_markdown_row(cells))
+        lines.append(markdown_row(cells))
     lines += [
         '',
         f'Here: {ablation.data} val, percent, mean over the seeds (smallest to largest). '
@@ -255,12 +258,12 @@ def to_csv(ablation: AblationSet, summary: Sequence[dict[str, Any]]) -> str:
     """Return the table as CSV: one line per row and seed, published values beside the measured."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    published = [f'published {metric}' for metric in ablation.metrics]
-    writer.writerow(['label', 'data', 'seed', *ablation.metrics, *published])
+    columns = [f'published {metric}' for metric in ablation.metrics]
+    writer.writerow(['label', 'data', 'seed', *ablation.metrics, *columns])
     for line in summary:
         for position, seed in enumerate(line['seeds']):
             measured = [f'{line[metric][position]:.4f}' for metric in ablation.metrics]
-            known = ['' if line[key] is None else line[key] for key in published]
+            known = ['' if line[key] is None else line[key] for key in columns]
             writer.writerow([line['label'], ablation.data, seed, *measured, *known])
     return text.getvalue()
 
@@ -269,16 +272,19 @@ def _folder(ablation: AblationSet, work_dir: str | Path) -> Path:
     return Path(work_dir) / ablation.name / ablation.data
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
+    """Return one line of a table."""
     return '| ' + ' | '.join(cells) + ' |'
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Return the mean, and smallest to largest value where there are several."""
     if not values:
         return '-'
     mean = f'{statistics.fmean(values):.1f}'
     return mean if len(values) == 1 else f'{mean} ({min(values):.1f} to {max(values):.1f})'
 
 
-def _published(value: float | None) -> str:
+def published(value: float | None) -> str:
+    """Return a published number as it is printed, '-' where none is known."""
     return '-' if value is None else f'{value:.2f}'
