@@ -21,7 +21,7 @@ extensions = [
     'sphinx.ext.viewcode',
     'reference_pages',  # docs/_ext: the generated part of the reference
 ]
-exclude_patterns = ['_build', 'ablations', 'examples']
+exclude_patterns = ['_build', 'ablations', 'examples', 'leaderboard']
 
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
 myst_heading_anchors = 4

@@ -15,9 +15,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markdown import Markdown
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _importable  # noqa: E402, F401
 from benchmarks import ablation as tables  # noqa: E402
@@ -78,12 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name, lines in (
         ('refshapes', leaderboard.measured_table(rows, every)),
-        ('refcoco_val', leaderboard.published_table(args.set)),
+        ('refcoco_val', leaderboard.published_table(ROOT / 'model-index.yml')),
     ):
         markdown = '\n'.join(lines) + '\n'
         (args.out / f'{name}.md').write_text(markdown, encoding='utf-8')
-        Console().print(Markdown(markdown))
-        print(f'{args.out / name}.md is written.')
+        print(f'{markdown}{args.out / name}.md is written.\n')
 
 
 if __name__ == '__main__':

@@ -1,13 +1,13 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """The table of all systems: scores, size and speed here, and what was published elsewhere.
 
-The set is read as an ablation set (:mod:`benchmarks.ablation`); its rows have, under ``refcoco
-val``, the lines of the second table.
+The set is read as an ablation set (:mod:`benchmarks.ablation`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,14 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 
-from benchmarks.ablation import AblationRow, AblationRun, AblationSet, markdown_row, spread
+from benchmarks.ablation import (
+    AblationRow,
+    AblationRun,
+    AblationSet,
+    markdown_row,
+    published,
+    spread,
+)
 from benchmarks.timing import interleave, summarise
 from magnet_mm.engine.run_setup import runtime
 from magnet_mm.errors import ConfigError
@@ -123,16 +130,27 @@ def measured_table(rows: Sequence[AblationRow], runs: Sequence[AblationRun]) -> 
     return [markdown_row(cells) for cells in (header, alignment, *(cells for _, cells in lines))]
 
 
-def published_table(file: Path) -> list[str]:
-    """Lines of Markdown: every published line of a set's file, highest value first."""
-    content = yaml.safe_load(file.read_text(encoding='utf-8'))
-    found = [
-        (row['label'], line) for row in content['rows'] for line in row.get('refcoco val') or ()
-    ]
-    found.sort(key=lambda pair: -(pair[1].get('oIoU') or pair[1]['mIoU']))
-    header = ['system', 'backbone', *_PUBLISHED, 'source']
-    lines = [markdown_row(header), markdown_row(['---', '---', *['---:'] * 5, '---'])]
-    for label, line in found:
-        numbers = [f'{line[name]:.2f}' if name in line else '-' for name in _PUBLISHED]
-        lines.append(markdown_row([label, line['backbone'], *numbers, line['source']]))
-    return lines
+def published_table(index: Path) -> list[str]:
+    """Lines of Markdown: what was published for RefCOCO val, highest value first.
+
+    Args:
+        index: ``model-index.yml``; the numbers are in the metafiles that it names, their sources
+            on the pages. CoupAlign's table of numbers of masks is left out.
+    """
+    lines = []
+    for name in yaml.safe_load(index.read_text(encoding='utf-8'))['Import']:
+        content = yaml.safe_load((index.parent / name).read_text(encoding='utf-8'))
+        (collection,) = content['Collections']
+        for model in content['Models']:
+            found = [r['Metrics'] for r in model['Results'] if r['Dataset'] == 'RefCOCO val']
+            if not found or re.search(r'_n\d+_', model['Name']):
+                continue
+            numbers = [found[0].get(f'{metric} (published)') for metric in _PUBLISHED]
+            cells = [collection['Name'], f'`{model["Name"]}`', *map(published, numbers)]
+            best = next(number for number in numbers if number is not None)
+            page = collection['README'].removeprefix('docs/')
+            lines.append((best, [*cells, f'[{Path(page).stem}]({page})']))
+    lines.sort(key=lambda line: -line[0])
+    header = ['system', 'config', *_PUBLISHED, 'source']
+    alignment = ['---', '---', *['---:'] * len(_PUBLISHED), '---']
+    return [markdown_row(cells) for cells in (header, alignment, *(cells for _, cells in lines))]
