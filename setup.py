@@ -36,7 +36,7 @@ exec((ROOT / 'magnet_mm' / 'version.py').read_text(encoding='utf-8'), version)
 setup(
     name='magnet_mm',
     version=version['__version__'],
-    description='Referring image segmentation for OpenMMLab: MagNet, LAVT and CoupAlign',
+    description='Referring image segmentation for OpenMMLab: MagNet, LAVT, CoupAlign and others',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
