@@ -32,6 +32,7 @@ default_hooks = dict(
     epoch_seed=dict(type='EpochSeedHook'),  # a resumed run continues with the same losses
     safe_checkpoint=dict(type='SafeCheckpointHook'),  # files load with weights_only=True
     checkpoint_fit=dict(type='CheckpointFitHook'),  # no test of partly random weights
+    no_target=dict(type='NoTargetThresholdHook'),  # the threshold that a checkpoint carries
     resume=dict(type='ResumeHook'),  # passes over damaged files, repeats a cut-off validation
     finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
     worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice

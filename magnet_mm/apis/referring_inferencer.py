@@ -29,6 +29,7 @@ from magnet_mm.apis.inference_pipeline import InferencePipeline
 from magnet_mm.apis.requests import ImageRequest, pair_images_and_expressions
 from magnet_mm.apis.result_writer import RESULTS_FILE, ResultWriter
 from magnet_mm.apis.results import ReferringResult, make_result
+from magnet_mm.engine.checkpointing.no_target_threshold import stored_threshold
 from magnet_mm.engine.hooks.checkpoint_fit_hook import compare_state_dicts
 from magnet_mm.errors import CheckpointError, ConfigError, DataError
 from magnet_mm.visualization import ReferringVisualizer, draw_panels
@@ -258,6 +259,8 @@ class ReferringSegInferencer(BaseInferencer):
                 f'({", ".join(not_finite[:5])}): its training diverged. Use an earlier one.'
             )
         model.load_state_dict(loaded, strict=False)  # compared above
+        if hasattr(model, 'set_no_target_threshold'):
+            model.set_no_target_threshold(stored_threshold(checkpoint))
 
     def _init_pipeline(self, cfg: Config) -> InferencePipeline:
         return InferencePipeline(cfg)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from magnet_mm.evaluation import encode_mask
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import to_original
 
+#: Note of a result whose model says that nothing is meant.
+NOTHING_MATCHES = 'nothing in this picture matches'
+
 
 @dataclass
 class ReferringResult:
@@ -28,7 +32,7 @@ class ReferringResult:
         mask: bool [H, W] at the size of the image.
         score: The mean foreground probability over the mask, or 0 for an empty mask.
         no_target: The model says that nothing in the image is meant; the mask is then empty.
-        notes: What the model could not read of the sentence.
+        notes: What the model could not read of the sentence, and that nothing matches it.
         probability: float32 [H, W] of 0 to 1, the foreground probability; None unless asked for.
         picture: RGB uint8 [h, w, 3], image and mask under the sentence; None unless asked for.
     """
@@ -86,12 +90,15 @@ def foreground_logits(sample: SegDataSample) -> tuple[Tensor, ForegroundRule]:
     return to_original(foreground, sample.metainfo, align_corners=rule.align_corners), rule
 
 
-def make_result(sample: SegDataSample, image_name: str, **fields: Any) -> ReferringResult:
+def make_result(
+    sample: SegDataSample, image_name: str, notes: Sequence[str] = (), **fields: Any
+) -> ReferringResult:
     """Make the result of a predicted sample, its probability map included.
 
     Args:
         sample: See :func:`foreground_logits`; with ``expression`` and ``img_path``.
         image_name: The image's name.
+        notes: What the model could not read of the sentence.
         **fields: Other fields of the result.
     """
     logits, rule = foreground_logits(sample)
@@ -106,6 +113,7 @@ def make_result(sample: SegDataSample, image_name: str, **fields: Any) -> Referr
         mask=mask,
         score=score,
         no_target=no_target,
+        notes=(*notes, NOTHING_MATCHES) if no_target else tuple(notes),
         probability=probability,
         **fields,
     )

@@ -113,9 +113,12 @@ def fit_to_page(image: np.ndarray) -> np.ndarray:
 def _row(number: int, result: ReferringResult) -> str:
     color = '#{:02x}{:02x}{:02x}'.format(*sentence_color(number))
     share = result.area / result.mask.size
-    found = (
-        f'score {result.score:.3f}, {share:.1%} of the image' if result.area else 'nothing found'
-    )
+    if result.no_target:
+        found = 'no such object'
+    elif result.area:
+        found = f'score {result.score:.3f}, {share:.1%} of the image'
+    else:
+        found = 'nothing found'
     notes = ''.join(f'<div class="note">{_text(note)}</div>' for note in result.notes)
     mask = _data_url(result.mask.astype(np.uint8) * 255, 'PNG')
     return (

@@ -3,6 +3,8 @@
 
 from magnet_mm.evaluation.generalized_metric import GeneralizedReferringMetric
 from magnet_mm.evaluation.generalized_scores import score_generalized_items
+from magnet_mm.evaluation.no_target_threshold import NoTargetThresholdMetric
+from magnet_mm.evaluation.pair_metric import PairReferringMetric
 from magnet_mm.evaluation.referring_metric import ReferringMetric
 from magnet_mm.evaluation.results_io import (
     Item,
@@ -18,6 +20,8 @@ from magnet_mm.evaluation.scores import count_pixels, item_iou, score_items
 __all__ = [
     'GeneralizedReferringMetric',
     'Item',
+    'NoTargetThresholdMetric',
+    'PairReferringMetric',
     'ReferringMetric',
     'count_pixels',
     'decode_mask',

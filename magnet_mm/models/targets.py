@@ -48,6 +48,18 @@ def _stack(data_samples: Sequence[SegDataSample], name: str) -> Tensor:
     return torch.stack([sample.get(name) for sample in data_samples])
 
 
+def no_targets(data_samples: Sequence[SegDataSample]) -> Tensor:
+    """Whether nothing is meant, bool ``[B]``: as the samples say, else where the mask is empty."""
+    return torch.stack(
+        [
+            torch.as_tensor(sample.no_target, device=sample.gt_sem_seg.data.device)
+            if 'no_target' in sample
+            else ~(sample.gt_sem_seg.data == 1).any()
+            for sample in data_samples
+        ]
+    )
+
+
 def shared_images(images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Leave out images that equal the one before them.
 

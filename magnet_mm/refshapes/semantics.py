@@ -148,6 +148,17 @@ def referents(expression: Expression, scene: Scene) -> tuple[int, ...]:
     )
 
 
+def exact_referents(expression: Expression, scene: Scene) -> tuple[int, ...] | None:
+    """Return the objects of which the expression is true; None where one is borderline.
+
+    An empty tuple says that it is false of every object: nothing in the scene is meant.
+    """
+    truths = [expression_truth(expression, i, scene) for i in range(len(scene.objects))]
+    if None in truths:
+        return None
+    return tuple(i for i, truth in enumerate(truths) if truth)
+
+
 def word_referents(expression: Expression, scene: Scene) -> dict[str, tuple[int, ...]]:
     """For each content word of the expression, the objects that the word alone could mean.
 

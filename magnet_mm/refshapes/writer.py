@@ -8,6 +8,8 @@
     OUT/refshapes/refs(unc).p          pickle protocol 2; sentences carry their "kind"
     OUT/refshapes/generator.json       what the files were made with
     OUT/refshapes/summary.json         counts (see summarise)
+    OUT/refshapes/grefs(unc).json      several objects and none, and
+    OUT/refshapes/refs(pairs).p        pairs of sentences, see generalized.py
 
 Each image depends on (seed, split, number within the split) alone.
 """
@@ -27,9 +29,17 @@ import cv2
 import numpy as np
 
 from magnet_mm.atomic_files import replacing
+from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes.annotations import segmentation
 from magnet_mm.refshapes.drawing import draw, visible_shares
+from magnet_mm.refshapes.generalized import (
+    GREFS,
+    PAIRS,
+    Generalized,
+    make_generalized,
+    write_generalized,
+)
 from magnet_mm.refshapes.scene import SHAPES, Scene, sample_scene
 from magnet_mm.refshapes.sentences import Referred, choose_expressions, draw_kinds
 from magnet_mm.refshapes.summary import summarise
@@ -57,6 +67,7 @@ JPEG_QUALITY = 90
 
 IMAGE_FOLDER = Path('images/mscoco/images/train2014')
 ANNOTATION_FOLDER = Path('refshapes')
+REFS = 'refs(unc).p'
 SETTINGS_FILE = ANNOTATION_FOLDER / 'generator.json'
 SUMMARY_FILE = ANNOTATION_FOLDER / 'summary.json'
 
@@ -64,7 +75,8 @@ SUMMARY_FILE = ANNOTATION_FOLDER / 'summary.json'
 class Example(NamedTuple):
     """One image: its scene, pixels (uint8 [H, W, 3] RGB), annotations and sentences.
 
-    ``sentences`` is ``{object index: [(kind, text), ...]}``; ``expressions`` are their meanings.
+    ``sentences`` is ``{object index: [(kind, text), ...]}``; ``expressions`` are their meanings,
+    and ``draws`` the states of the bit generator with which they were said.
     """
 
     scene: Scene
@@ -72,6 +84,7 @@ class Example(NamedTuple):
     annotations: list[dict[str, Any]]
     sentences: dict[int, list[tuple[str, str]]]
     expressions: Referred
+    draws: dict[int, list[dict[str, Any]]]
 
 
 def make_example(seed: int, split: str, number: int) -> Example:
@@ -89,12 +102,15 @@ def make_example(seed: int, split: str, number: int) -> Example:
         image, masks = draw(rng, scene)
         if min(visible_shares(scene, masks)) >= VISIBLE:
             break
-    sentences = {
-        index: [(expression.kind, say(rng, expression)) for expression in said]
-        for index, said in expressions.items()
-    }
+    sentences: dict[int, list[tuple[str, str]]] = {}
+    draws: dict[int, list[dict[str, Any]]] = {}
+    for index, said in expressions.items():
+        for expression in said:
+            draws.setdefault(index, []).append(rng.bit_generator.state)
+            text = say(rng, expression)
+            sentences.setdefault(index, []).append((expression.kind, text))
     annotations = [segmentation(rng, mask) for mask in masks]
-    return Example(scene, image, annotations, sentences, expressions)
+    return Example(scene, image, annotations, sentences, expressions, draws)
 
 
 def write_refshapes(
@@ -108,7 +124,8 @@ def write_refshapes(
     The files are written beside ``out`` and moved there when complete: ``out`` is never half full.
 
     Args:
-        out: Data root to make. An earlier result of the same settings is left as it is.
+        out: Data root to make. An earlier result of the same settings is left as it is; files of
+            :mod:`.generalized` that it lacks are added.
         seed: The same seed gives the same bytes (with the same library versions).
         counts: Number of images of each split; :data:`DEFAULT_COUNTS` where not given.
         progress: Wraps the iteration over the images, to show progress.
@@ -125,7 +142,7 @@ def write_refshapes(
         raise DataError(f'RefShapes has the splits {SPLITS}, each with 0 or more images: {counts}.')
     settings = {'generator': 'RefShapes', 'version': VERSION, 'seed': seed, 'images': counts}
     if _holds_result(out, settings):
-        return False
+        return _complete(out, settings, progress or (lambda items: items))
     with replacing(out, folder=True) as unfinished:
         _write(unfinished, settings, progress or (lambda items: items))
     return True
@@ -142,6 +159,25 @@ def _holds_result(out: Path, settings: dict[str, Any]) -> bool:
     raise DataError(
         f'{out} holds {held} and is not overwritten. Choose another folder, or delete this one.'
     )
+
+
+def _complete(
+    out: Path, settings: dict[str, Any], progress: Callable[[Iterator], Iterator]
+) -> bool:
+    """Add the files of :mod:`.generalized` that an earlier release did not write."""
+    folder = out / ANNOTATION_FOLDER
+    if all((folder / name).is_file() for name in (GREFS, PAIRS)):
+        return False
+    numbers = _numbers(settings)
+    examples = _make_examples(settings['seed'], numbers)
+    made = [(split, next(examples)[1]) for split, _ in progress(numbers)]
+    write_generalized(folder, load_plain_pickle(str(folder / REFS)), made)
+    return True
+
+
+def _numbers(settings: dict[str, Any]) -> list[tuple[str, int]]:
+    """Split and number within the split of every image, in order."""
+    return [(split, n) for split in SPLITS for n in range(settings['images'][split])]
 
 
 def _read_settings(folder: Path) -> dict[str, Any] | None:
@@ -170,11 +206,13 @@ def _write(
         ],
     }
     refs: list[dict[str, Any]] = []
-    numbers = [(split, n) for split in SPLITS for n in range(settings['images'][split])]
+    made: list[tuple[str, Generalized]] = []
+    numbers = _numbers(settings)
     examples = _make_examples(settings['seed'], numbers)
     sentences = 0
     for image_id, (split, _) in enumerate(progress(numbers), start=1):
-        example = next(examples)
+        example, more = next(examples)
+        made.append((split, more))
         name = f'COCO_train2014_{image_id:012d}.jpg'
         _write_jpeg(folder / IMAGE_FOLDER / name, example.image)
         first = len(instances['annotations']) + 1
@@ -196,17 +234,26 @@ def _write(
                 }
             )
     _write_json(folder / ANNOTATION_FOLDER / 'instances.json', instances)
-    with open(folder / ANNOTATION_FOLDER / 'refs(unc).p', 'wb') as file:
+    with open(folder / ANNOTATION_FOLDER / REFS, 'wb') as file:
         pickle.dump(refs, file, protocol=2)
+    write_generalized(folder / ANNOTATION_FOLDER, refs, made)
     _write_json(folder / SUMMARY_FILE, summarise(instances, refs))
 
 
-def _make_examples(seed: int, numbers: list[tuple[str, int]]) -> Iterator[Example]:
+def _make(seed: int, split: str, number: int) -> tuple[Example, Generalized]:
+    example = make_example(seed, split, number)
+    draw = (seed, SPLITS.index(split), number)
+    return example, make_generalized(draw, example, split == HELD_OUT_SPLIT)
+
+
+def _make_examples(
+    seed: int, numbers: list[tuple[str, int]]
+) -> Iterator[tuple[Example, Generalized]]:
     """All images in order, made by one process per core."""
     splits, positions = [split for split, _ in numbers], [number for _, number in numbers]
     # fork: the workers need none of the imports again
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context('fork')) as pool:
-        yield from pool.map(make_example, itertools.repeat(seed), splits, positions, chunksize=16)
+        yield from pool.map(_make, itertools.repeat(seed), splits, positions, chunksize=16)
 
 
 def _add_instances(instances: dict[str, Any], example: Example, image_id: int, name: str) -> None:

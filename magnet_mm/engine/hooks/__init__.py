@@ -8,6 +8,7 @@ from magnet_mm.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from magnet_mm.engine.hooks.epoch_seed_hook import EpochSeedHook
 from magnet_mm.engine.hooks.finite_loss_hook import FiniteLossHook
 from magnet_mm.engine.hooks.image_sizes_hook import ImageSizesHook
+from magnet_mm.engine.hooks.no_target_threshold_hook import NoTargetThresholdHook
 from magnet_mm.engine.hooks.recipe_hook import RecipeHook
 from magnet_mm.engine.hooks.referring_visualization_hook import ReferringVisualizationHook
 from magnet_mm.engine.hooks.resume_hook import ResumeHook
@@ -22,6 +23,7 @@ __all__ = [
     'EpochSeedHook',
     'FiniteLossHook',
     'ImageSizesHook',
+    'NoTargetThresholdHook',
     'RecipeHook',
     'ReferringVisualizationHook',
     'ResumeHook',

@@ -55,7 +55,7 @@ class CheckpointFitHook(Hook):
                 f"The checkpoint's state_dict is a {type(state_dict).__name__}, not a dict."
             )
         loaded = {re.sub(r'^module\.', '', str(key)): value for key, value in state_dict.items()}
-        expected = _unwrap(runner.model).state_dict()
+        expected = unwrap(runner.model).state_dict()
         # a built train loop means that Runner.train() is loading; Runner.test() never builds it
         training = isinstance(runner._train_loop, BaseLoop)
         starting = training and not runner._resume
@@ -114,7 +114,8 @@ def compare_state_dicts(
     return [f'{len(keys)} keys {what}: {_listing(keys)}' for what, keys in groups if keys]
 
 
-def _unwrap(model: Any) -> torch.nn.Module:
+def unwrap(model: Any) -> torch.nn.Module:
+    """Return the model inside wrappers for several devices and for test-time augmentation."""
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model

@@ -9,6 +9,7 @@ from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
 from magnet_mm.models.decode_heads.lts_head import LTSHead
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
+from magnet_mm.models.decode_heads.no_target_head import NoTargetHead
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
 from magnet_mm.models.decode_heads.rela_head import ReLAHead
 from magnet_mm.models.decode_heads.sentence_mask_alignment import (
@@ -26,6 +27,7 @@ __all__ = [
     'LAVTHead',
     'LTSHead',
     'MaskGenerator',
+    'NoTargetHead',
     'OneQueryMask2FormerHead',
     'ReLAHead',
     'SentenceMaskAlignment',

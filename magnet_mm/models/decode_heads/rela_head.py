@@ -115,6 +115,7 @@ class ReLAHead(BaseModule):
     out_channels = 2
     align_corners = False
     foreground = ForegroundRule('argmax', align_corners=False)
+    answers_no_target = True
 
     def __init__(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from magnet_mm.config_types import component_class
@@ -39,13 +41,21 @@ class ReferringSegmentor(EncoderDecoder):
     not read the words after the last fusion; where no head does, that last update is skipped and
     its weights are frozen (DDP accepts no unused ones).
 
+    Args:
+        no_target_head: config of a head that answers "nothing in this picture is meant", in
+            training and in testing, for decode heads that do not answer it themselves: its
+            ``forward(features)`` gives logits ``[B]`` for ``Prediction.no_target``.
+        *args: of mmseg's ``EncoderDecoder``.
+        **kwargs: of mmseg's ``EncoderDecoder``.
+
     Raises:
         ConfigError: for a ``neck``, sliding-window testing, a key in ``train_cfg`` or ``test_cfg``
-            that nothing reads, two heads that corrupt the sentence, or a head that asks for what
-            encoder or decode head do not have.
+            that nothing reads, two heads that corrupt the sentence, a ``no_target_head`` beside a
+            decode head that answers itself, or a head that asks for what encoder or decode head do
+            not have.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, no_target_head: dict | None = None, **kwargs) -> None:
         if kwargs.get('neck') is not None:
             raise ConfigError('ReferringSegmentor has no neck; the fusion modules stand there.')
         if (kwargs.get('test_cfg') or {}).get('mode', 'whole') != 'whole':
@@ -59,7 +69,11 @@ class ReferringSegmentor(EncoderDecoder):
                 f'{", ".join(sorted(unread))}. Remove it from train_cfg and test_cfg.'
             )
         super().__init__(*args, **kwargs)
-        self._words_are_read = any(map(_reads_words, [self.decode_head, *self.auxiliary_head]))
+        self.no_target_head = self._build_no_target_head(no_target_head)
+        self._no_target_threshold: float | None = None
+        self._words_are_read = self._answer_reads_words or any(
+            map(_reads_words, self.auxiliary_head)
+        )
         if not self._words_are_read:
             self.backbone.freeze_unread()
 
@@ -79,8 +93,34 @@ class ReferringSegmentor(EncoderDecoder):
 
     @property
     def foreground(self) -> ForegroundRule:
-        """The rule of the decode head that makes masks of its logits."""
-        return self.decode_head.foreground
+        """The decode head's rule, with the no-target threshold that was set."""
+        rule = self.decode_head.foreground
+        if self._no_target_threshold is None:
+            return rule
+        return replace(rule, no_target_threshold=self._no_target_threshold)
+
+    def set_no_target_threshold(self, threshold: float | None) -> None:
+        """Answer "nothing is meant" above this probability; None is the decode head's own rule.
+
+        Checkpoints carry it, see :mod:`magnet_mm.engine.checkpointing.no_target_threshold`.
+        """
+        self._no_target_threshold = threshold
+
+    @property
+    def _answer_reads_words(self) -> bool:
+        """Whether a head that runs in testing reads the words after the last fusion."""
+        heads = [self.decode_head, *filter(None, [self.no_target_head])]
+        return any(map(_reads_words, heads))
+
+    def _build_no_target_head(self, head: dict | None) -> nn.Module | None:
+        if head is None:
+            return None
+        if getattr(self.decode_head, 'answers_no_target', False):
+            raise ConfigError(
+                f'{type(self.decode_head).__name__} answers itself whether nothing is meant; '
+                'remove no_target_head.'
+            )
+        return MODELS.build(self._complete(head))
 
     def _init_decode_head(self, decode_head: dict) -> None:
         super()._init_decode_head(
@@ -165,11 +205,14 @@ class ReferringSegmentor(EncoderDecoder):
             images,
             input_ids,
             attention_mask,
-            final_words=_reads_words(self.decode_head),
+            final_words=self._answer_reads_words,
             image_of=image_of,
             **text,
         )
-        return self.decode_head(features)
+        prediction = self.decode_head(features)
+        if self.no_target_head is not None:
+            prediction = prediction._replace(no_target=self.no_target_head(features))
+        return prediction
 
     def predict_logits(
         self,
@@ -183,7 +226,7 @@ class ReferringSegmentor(EncoderDecoder):
         return self.predict_tensors(images, input_ids, attention_mask, image_of, **text).masks
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Losses of the decode head (``decode.*``) and the auxiliary heads (``aux_<k>.*``)."""
+        """Losses of the decode head (``decode.*``), the auxiliary (``aux_<k>.*``) and others."""
         text = stack_text(data_samples)
         word_targets = None
         for head in self._corrupting_heads:
@@ -194,6 +237,9 @@ class ReferringSegmentor(EncoderDecoder):
         features.word_targets = word_targets
         losses = self._decode_head_forward_train(features, data_samples)
         losses.update(self._auxiliary_head_forward_train(features, data_samples))
+        if self.no_target_head is not None:
+            answer = self.no_target_head.loss(features, data_samples, self.train_cfg)
+            losses.update(add_prefix(answer, 'no_target'))
         return losses
 
     def predict(
@@ -237,21 +283,23 @@ class ReferringSegmentor(EncoderDecoder):
         resolution (docs/train_and_evaluate.md). What the preprocessor padded is cut off, and the
         foreground rule goes into the metainfo. Where the head says that nothing is meant
         (``no_target`` logits ``[B]``), ``pred_no_target`` is 1 and the mask empty; the logits stay
-        as they are.
+        as they are. ``no_target_probability`` is the head's.
         """
         rule = self.foreground
         absent = torch.zeros(len(data_samples), dtype=torch.bool, device=seg_logits.device)
         if no_target is not None:
             absent = no_target.float() > rule.no_target_cut
         masks = rule.mask(rule.foreground(seg_logits)) & ~absent[:, None, None]
-        for sample, logits, mask, nothing in zip(
-            data_samples, seg_logits, masks.byte(), absent.byte(), strict=True
+        for index, (sample, logits, mask) in enumerate(
+            zip(data_samples, seg_logits, masks.byte(), strict=True)
         ):
             sample.set_metainfo(dict(foreground=rule.as_dict()))
             sample.seg_logits = PixelData(data=_unpadded(logits, sample))
             sample.pred_sem_seg = PixelData(data=_unpadded(mask[None], sample))
             if no_target is not None:
-                sample.set_field(nothing, 'pred_no_target', dtype=Tensor)
+                sample.set_field(absent[index].byte(), 'pred_no_target', dtype=Tensor)
+                probability = no_target[index].float().sigmoid()
+                sample.set_field(probability, 'no_target_probability', dtype=Tensor)
         return data_samples
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
