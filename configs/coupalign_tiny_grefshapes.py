@@ -1,11 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-# The small CoupAlign on RefShapes with sentences that mean several objects or none (docs/no_target.md).
+# The small CoupAlign on RefShapes with sentences that mean several objects or none
+# (docs/no_target.md).
 _base_ = ['./coupalign_tiny_refshapes.py', './_base_/datasets/grefshapes.py']
 
 model = dict(
-    backbone=dict(
-        text=dict(config=dict(vocab_size=66))
-    )  # magnet_mm/datasets/vocabularies/grefshapes
+    # magnet_mm/datasets/vocabularies/grefshapes
+    backbone=dict(text=dict(config=dict(vocab_size=66)))
 )
 train_dataloader = dict(dataset=_base_.grefshapes)
 val_dataloader = dict(dataset=_base_.grefshapes)

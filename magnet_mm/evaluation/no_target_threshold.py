@@ -86,5 +86,5 @@ def threshold_table(
 
 
 def best_row(rows: Sequence[ThresholdRow]) -> ThresholdRow:
-    """The row with the largest gIoU; of equal ones that nearest to 0.5."""
+    """Return the row with the largest gIoU; of equal ones that nearest to 0.5."""
     return max(rows, key=lambda row: (row.giou, -abs(row.threshold - 0.5)))

@@ -100,7 +100,7 @@ def edits(
 
 
 def differing_words(one: str, other: str) -> int | None:
-    """Number of positions at which two sentences differ; None when their lengths do."""
+    """Count the positions at which two sentences differ; None when their lengths do."""
     words = one.split(), other.split()
     if len(words[0]) != len(words[1]):
         return None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,6 +92,32 @@ def make_generalized(draw: Sequence[int], example: Example, held_out: bool) -> G
     )
 
 
+class _Image(NamedTuple):
+    """Numbers of an image, and the counters of the file's refs and sentences."""
+
+    image_id: int
+    first: int
+    categories: list[int]
+    ref_ids: Iterator[int]
+    sent_ids: Iterator[int]
+
+    def gref(self, split: str, meant: Sequence[int], texts: list[str]) -> dict[str, Any]:
+        """Make a ref of gRefCOCO: the objects that are meant, none or some, and its sentences."""
+        ids = [self.first + index for index in meant] or [NO_TARGET]
+        said = [_sentence(next(self.sent_ids), text) for text in texts]
+        return {
+            'ref_id': next(self.ref_ids),
+            'ann_id': ids,
+            'category_id': [self.categories[index] for index in meant],
+            'image_id': self.image_id,
+            'file_name': f'COCO_train2014_{self.image_id:012d}_{ids[0]}.jpg',
+            'split': split,
+            'no_target': not meant,
+            'sent_ids': [one['sent_id'] for one in said],
+            'sentences': said,
+        }
+
+
 def write_generalized(
     folder: Path, refs: list[dict[str, Any]], made: Iterable[tuple[str, Generalized]]
 ) -> None:
@@ -115,29 +141,24 @@ def write_generalized(
         }
         for ref in refs
     ]
+    pairs: list[dict[str, Any]] = []
     ref_ids = itertools.count(len(refs))
     sent_ids = itertools.count(sum(len(ref['sentences']) for ref in refs))
-    pairs: list[dict[str, Any]] = []
     first = 1
     for image_id, (split, more) in enumerate(made, start=1):
+        image = _Image(image_id, first, more.categories, ref_ids, sent_ids)
         true = {ref['ann_id'] - first: ref for ref in by_image.get(image_id, ())}
-
-        def add(split: str, meant: Sequence[int], said: list[dict[str, Any]]) -> None:
-            ann_ids = [first + index for index in meant]
-            categories = [more.categories[index] for index in meant]
-            grefs.append(_gref(next(ref_ids), image_id, split, ann_ids, categories, said))
-
-        if more.absent:
-            chosen = sorted(more.order[:MOST_ABSENT])
-            add(split, (), [_sentence(next(sent_ids), more.absent[i].text) for i in chosen])
-        for one in more.several:
-            add(split, one.referents, [_sentence(next(sent_ids), one.text)])
+        chosen = sorted(more.order[:MOST_ABSENT])
+        if chosen:
+            texts = [more.absent[number].text for number in chosen]
+            grefs.append(image.gref(split, (), texts))
+        grefs += [image.gref(split, one.referents, [one.text]) for one in more.several]
         if split == 'val':
             for edit in more.absent:
-                said = _sentence(next(sent_ids), edit.text)
+                gref = image.gref('val_absent', (), [edit.text])
                 original = true[edit.index]['sentences'][edit.number]
-                said.update(edit_of=original['sent_id'], edited=edit.word)
-                add('val_absent', (), [said])
+                gref['sentences'][0].update(edit_of=original['sent_id'], edited=edit.word)
+                grefs.append(gref)
             pairs += _pairs(more, true, first, len(pairs))
         first += len(more.categories)
     text = json.dumps(grefs, separators=(',', ':')) + '\n'
@@ -174,32 +195,10 @@ def _pairs(
     return refs
 
 
-def _gref(
-    ref_id: int,
-    image_id: int,
-    split: str,
-    ann_ids: list[int],
-    categories: list[int],
-    said: list[dict[str, Any]],
-) -> dict[str, Any]:
-    ids = ann_ids or [NO_TARGET]
-    return {
-        'ref_id': ref_id,
-        'ann_id': ids,
-        'category_id': categories,
-        'image_id': image_id,
-        'file_name': f'COCO_train2014_{image_id:012d}_{ids[0]}.jpg',
-        'split': split,
-        'no_target': not ann_ids,
-        'sent_ids': [one['sent_id'] for one in said],
-        'sentences': said,
-    }
-
-
 def _sentence(sent_id: int, text: str) -> dict[str, Any]:
     return {'raw': text, 'sent': text, 'sent_id': sent_id, 'tokens': text.split()}
 
 
 def _without_kind(said: dict[str, Any]) -> dict[str, Any]:
-    """A sentence without RefShapes' kind: here it is how many objects are meant."""
+    """Drop RefShapes' kind of a sentence: here it is how many objects are meant."""
     return {key: value for key, value in said.items() if key != 'kind'}

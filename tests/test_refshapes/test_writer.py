@@ -33,7 +33,7 @@ def test_same_seed_same_bytes(tmp_path):
         assert write_refshapes(tmp_path / name, seed=seed, counts=TINY) is True
     first, second, other = (contents(tmp_path / name) for name in 'abc')
     assert first == second
-    assert len(first) == 9 + 4
+    assert len(first) == 9 + 6  # images, and files of annotations
     assert first['refshapes/refs(unc).p'] != other['refshapes/refs(unc).p']
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b', 'c']
 

@@ -77,7 +77,10 @@ class ReferringSegmentor(EncoderDecoder):
         if not self._words_are_read:
             self.backbone.freeze_unread()
 
-    fresh = ('auxiliary_head',)  # a checkpoint of the model without them is complete
+    fresh = (
+        'auxiliary_head',
+        'no_target_head',
+    )  # a checkpoint without them is complete
 
     def init_weights(self) -> None:
         """Initialise every part, or load what ``init_cfg`` names, whole.
