@@ -20,17 +20,15 @@ import json
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from magnet_mm.atomic_files import write_atomically
 from magnet_mm.refshapes.edits import Edit, edits
+from magnet_mm.refshapes.example import Example
 from magnet_mm.refshapes.scene import SHAPES
 from magnet_mm.refshapes.several import Several, draw_conjunction, draw_quantified
-
-if TYPE_CHECKING:
-    from magnet_mm.refshapes.writer import Example
 
 #: Of an image: sentences that mean nothing (one ref), and refs that mean several objects.
 MOST_ABSENT = 3

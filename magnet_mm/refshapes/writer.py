@@ -23,7 +23,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes.annotations import segmentation
 from magnet_mm.refshapes.drawing import draw, visible_shares
+from magnet_mm.refshapes.example import Example
 from magnet_mm.refshapes.generalized import (
     GREFS,
     PAIRS,
@@ -40,8 +41,8 @@ from magnet_mm.refshapes.generalized import (
     make_generalized,
     write_generalized,
 )
-from magnet_mm.refshapes.scene import SHAPES, Scene, sample_scene
-from magnet_mm.refshapes.sentences import Referred, choose_expressions, draw_kinds
+from magnet_mm.refshapes.scene import SHAPES, sample_scene
+from magnet_mm.refshapes.sentences import choose_expressions, draw_kinds
 from magnet_mm.refshapes.summary import summarise
 from magnet_mm.refshapes.wording import say
 
@@ -70,21 +71,6 @@ ANNOTATION_FOLDER = Path('refshapes')
 REFS = 'refs(unc).p'
 SETTINGS_FILE = ANNOTATION_FOLDER / 'generator.json'
 SUMMARY_FILE = ANNOTATION_FOLDER / 'summary.json'
-
-
-class Example(NamedTuple):
-    """One image: its scene, pixels (uint8 [H, W, 3] RGB), annotations and sentences.
-
-    ``sentences`` is ``{object index: [(kind, text), ...]}``; ``expressions`` are their meanings,
-    and ``draws`` the states of the bit generator with which they were said.
-    """
-
-    scene: Scene
-    image: np.ndarray
-    annotations: list[dict[str, Any]]
-    sentences: dict[int, list[tuple[str, str]]]
-    expressions: Referred
-    draws: dict[int, list[dict[str, Any]]]
 
 
 def make_example(seed: int, split: str, number: int) -> Example:
