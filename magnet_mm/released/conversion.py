@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from magnet_mm.atomic_files import replacing
 from magnet_mm.errors import CheckpointError
 from magnet_mm.released.key_map import KeyMap, find_in
-from magnet_mm.released.published import read_published
+from magnet_mm.released.published import PublishedCheckpoint, read_published
 from magnet_mm.version import __version__
 
 # Parts of our models that a published file need not have, and that need not take what it has.
@@ -40,16 +40,18 @@ def convert_checkpoint(
     destination: str | os.PathLike,
     key_map: KeyMap,
     config: str | os.PathLike,
+    read: Callable[[str | os.PathLike], PublishedCheckpoint] = read_published,
 ) -> dict[str, object]:
     """Convert a published file into one that ``config``'s model loads strictly.
 
     The file is written under a temporary name and renamed, so that it is complete or absent.
 
     Args:
-        source: published ``.pth`` file.
+        source: published file.
         destination: ``.pth`` file to write: ``{'state_dict': ..., 'meta': ...}``.
         key_map: layout that is expected.
         config: config file whose model takes the weights.
+        read: reads the file; another one for files that are not torch's.
 
     Returns:
         The ``meta`` of the written file.
@@ -58,7 +60,7 @@ def convert_checkpoint(
         CheckpointError: when the file cannot be read, holds another network, or does not fit the
             model; nothing is written then.
     """
-    published = read_published(source)
+    published = read(source)
     if published.layout not in key_map.layouts:
         raise CheckpointError(
             f'{source} is a {published.layout} checkpoint, not a {key_map.name} one; use '

@@ -12,7 +12,7 @@ import torch
 
 from magnet_mm.errors import ConfigError
 from parity import systems
-from parity.compare import Row, compare_case
+from parity.compare import Row, compare_case, relative_rows
 from parity.golden import Golden, read_keys
 
 
@@ -25,7 +25,8 @@ def load_system(name: str) -> ModuleType:
     """Import a system's module.
 
     It has ``TOLERANCE`` (``logits`` and ``taps``, and any single name), ``FULL`` (names of arrays
-    stored in full), where needed ``NOT_COMPUTED`` (names that change nothing, and why),
+    stored in full), where needed ``RELATIVE`` (names of numbers that are compared relatively,
+    within ``TOLERANCE['losses']``) and ``NOT_COMPUTED`` (names that change nothing, and why),
     ``build(keys, fill_keys, variant, config=None)`` (our model in eval mode, its sizes read off the
     keys, with the pseudo-random weights put through the system's converter), ``outputs(model,
     case)`` (our tensors by the stored names) and, where a training file exists, ``training(build,
@@ -77,6 +78,7 @@ def check(
                 ours = system.outputs(model, case)
             left_out = getattr(system, 'NOT_COMPUTED', {})
             rows += compare_case(case_name, case, ours, system.FULL, system.TOLERANCE, left_out)
+            rows += relative_rows(case_name, case, ours, system)
     if training is not None:
         if not hasattr(system, 'training'):
             raise ConfigError(f'Nothing compares training files of {name}.')

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,22 @@ def compare_case(
         else:
             rows.append(Row(name, key, difference, limit))
     return rows
+
+
+def relative_rows(
+    name: str, case: Case, outputs: Mapping[str, Tensor], system: ModuleType
+) -> list[Row]:
+    """Compare the numbers that a system names in ``RELATIVE``."""
+    return [
+        Row(
+            name,
+            key,
+            relative(outputs[key].item(), case[key]),
+            system.TOLERANCE['losses'],
+        )
+        for key in getattr(system, 'RELATIVE', ())
+        if key in case
+    ]
 
 
 def relative(ours: Tensor | np.ndarray | float, stored: np.ndarray | float) -> float:

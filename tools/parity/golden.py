@@ -57,7 +57,7 @@ class Case:
         Raises:
             ValueError: when the shapes differ.
         """
-        sampled = f'{name}/values' in self
+        sampled = self.prefix + name not in self._arrays.files  # in full where it is stored so
         shape = tuple(self[f'{name}/shape'] if sampled else self[name].shape)
         if tuple(tensor.shape) != shape:
             raise ValueError(f'{name} is {tuple(tensor.shape)}, stored is {shape}')

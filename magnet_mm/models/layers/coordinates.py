@@ -39,3 +39,18 @@ def vlt_coordinates(
     x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
     y, x = torch.meshgrid(y, x, indexing='ij')
     return torch.stack([x, x, x, y, y, y])[None]
+
+
+def cmpc_coordinates(height: int, width: int, device: torch.device) -> Tensor:
+    """CMPC's and LSCM's eight numbers of every cell, float32 ``[1, H, W, 8]``.
+
+    Left and upper edge, right and lower edge, centre (x before y), from -1 to 1, then
+    ``1/W, 1/H`` (docs/methods/cmpc.md) [C].
+    Shared between calls: do not write into it.
+    """
+    x = 2 * torch.arange(width + 1, device=device, dtype=torch.float32) / width - 1
+    y = 2 * torch.arange(height + 1, device=device, dtype=torch.float32) / height - 1
+    y0, x0 = torch.meshgrid(y[:-1], x[:-1], indexing='ij')
+    y1, x1 = torch.meshgrid(y[1:], x[1:], indexing='ij')
+    sizes = [torch.full_like(x0, 1 / side) for side in (width, height)]
+    return torch.stack([x0, y0, x1, y1, (x0 + x1) / 2, (y0 + y1) / 2, *sizes], -1)[None]

@@ -7,8 +7,10 @@ from magnet_mm.models.text.image_prompted_bert import ImagePromptedBert
 from magnet_mm.models.text.stagewise_bert import StagewiseBert
 from magnet_mm.models.text.stagewise_text_encoder import StagewiseTextEncoder
 from magnet_mm.models.text.vlt_text import VLTText
+from magnet_mm.models.text.word_lstm import WordLSTM
 
 __all__ = [
+    'WordLSTM',
     'ClipTextEncoder',
     'EFNTextEncoder',
     'ImagePromptedBert',
