@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mmengine.config import ConfigDict
 from mmseg.registry import DATASETS
@@ -24,9 +24,18 @@ def training_sentences(cfg: ConfigDict) -> Iterator[str]:
     Raises:
         DataError: The annotations cannot be read.
     """
-    for part in _parts(cfg.train_dataloader.dataset):
-        dataset = DATASETS.build(dict(part, pipeline=[], lazy_init=True))
-        for record in dataset.load_data_list():
+    yield from sentences_of(cfg.train_dataloader.dataset)
+
+
+def sentences_of(dataset: dict) -> Iterator[str]:
+    """Yield every sentence of a data set given by its config.
+
+    Raises:
+        DataError: The annotations cannot be read.
+    """
+    for part in _parts(dataset):
+        built = DATASETS.build(dict(part, pipeline=[], lazy_init=True, test_mode=False))
+        for record in built.load_data_list():
             for sentence in record['sentences']:
                 yield sentence['raw']
 
@@ -47,7 +56,7 @@ def tokenizer_settings(cfg: ConfigDict) -> dict:
     )
 
 
-def count_words(sentences: Iterable[str], split: Callable[[str], list[str]]) -> Counter[str]:
+def count_words(sentences: Iterable[str], split: Callable[[str], Sequence[str]]) -> Counter[str]:
     """Count the words of sentences."""
     return Counter(word for sentence in sentences for word in split(sentence))
 

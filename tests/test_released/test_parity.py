@@ -17,6 +17,8 @@ from parity.systems import magnet
 REFERENCE = Path(__file__).resolve().parents[1] / 'data' / 'reference'
 #: The small variant of each system: file of outputs, and of a training step.
 FILES = {
+    'cmpc': ('cmpc_small_golden', None),
+    'lscm': ('lscm_small_golden', None),
     'caris': ('caris_tiny_golden', 'caris_tiny_training'),
     'crossvlt': ('crossvlt_tiny_golden', 'crossvlt_tiny_training'),
     'efn': ('efn_r50_golden', 'efn_r50_training'),

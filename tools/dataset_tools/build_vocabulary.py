@@ -18,7 +18,7 @@ from magnet_mm.data_tools.vocabulary import (
     training_sentences,
     write_vocabulary,
 )
-from magnet_mm.datasets.tokenizers.splitting import splitting_rule
+from magnet_mm.datasets.tokenizers import TOKENIZERS
 from magnet_mm.errors import ConfigError, DataError
 
 
@@ -35,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
         init_default_scope('mmseg')
         settings = tokenizer_settings(cfg)
         out = args.out or Path(settings['vocabulary']).expanduser()
+        splitter = TOKENIZERS.module_dict[settings['type']].splitter
         rows = cfg.model.backbone.text.get('vocabulary_size')
-        counts = count_words(training_sentences(cfg), splitting_rule(settings))
+        counts = count_words(training_sentences(cfg), splitter(settings))
         out.parent.mkdir(parents=True, exist_ok=True)
         lines = write_vocabulary(out, counts, rows)
     except (ConfigError, DataError) as error:

@@ -3,6 +3,7 @@
 
 from magnet_mm.datasets.tokenizers.hugging_face import HuggingFaceTokenizer
 from magnet_mm.datasets.tokenizers.interface import TOKENIZERS, Tokenizer, build_tokenizer
+from magnet_mm.datasets.tokenizers.trees import TreeTokenizer
 from magnet_mm.datasets.tokenizers.vocabulary_files import resolve_tokenizer_path
 from magnet_mm.datasets.tokenizers.words import WordTokenizer
 
@@ -10,6 +11,7 @@ __all__ = [
     'TOKENIZERS',
     'HuggingFaceTokenizer',
     'Tokenizer',
+    'TreeTokenizer',
     'WordTokenizer',
     'build_tokenizer',
     'resolve_tokenizer_path',

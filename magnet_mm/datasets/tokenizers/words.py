@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,11 @@ class WordTokenizer(Tokenizer):
         self.vocabulary_size = len(self.vocabulary)
         self.pad_token_id = 0
         self.unknown_token_id = self._ids[UNKNOWN]
+
+    @classmethod
+    def splitter(cls, settings: Mapping) -> Callable[[str], Sequence[str]]:
+        """Return how these settings split a sentence; the vocabulary need not be there."""
+        return splitting_rule(settings)
 
     def split(self, expression: str) -> list[str]:
         """Return the words of a sentence, all of them."""

@@ -16,7 +16,7 @@ from magnet_mm.models.layers.conv_lstm import ConvLSTM
 from magnet_mm.models.layers.level_fusion import LevelInput, LevelOutput
 from magnet_mm.models.layers.tf_resize import tf_resize
 from magnet_mm.models.losses.kernel_penalty import kernel_penalty
-from magnet_mm.models.targets import stack_masks
+from magnet_mm.models.targets import fractional_masks
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
@@ -110,7 +110,8 @@ class LevelSequenceHead(BaseModule):
         Keys: ``loss_final``, ``loss_<level>`` and ``loss_kernels``, each with its weight [C].
         """
         maps = self._maps(features)
-        target = stack_masks(batch_data_samples)
+        # Every pixel that the resized mask touches is foreground [C].
+        target = (fractional_masks(batch_data_samples) > 0).float()
         final = self._logits(self.score, self._last(maps))
         losses = dict(loss_final=self.loss_weights['final'] * _pixel_sum(final, target))
         for name, score in self.level_scores.items():

@@ -41,12 +41,12 @@ def vlt_coordinates(
     return torch.stack([x, x, x, y, y, y])[None]
 
 
+@cache
 def cmpc_coordinates(height: int, width: int, device: torch.device) -> Tensor:
     """CMPC's and LSCM's eight numbers of every cell, float32 ``[1, H, W, 8]``.
 
     Left and upper edge, right and lower edge, centre (x before y), from -1 to 1, then
-    ``1/W, 1/H`` (docs/methods/cmpc.md) [C].
-    Shared between calls: do not write into it.
+    ``1/W, 1/H`` (docs/methods/cmpc.md) [C]. Shared between calls: do not write into it.
     """
     x = 2 * torch.arange(width + 1, device=device, dtype=torch.float32) / width - 1
     y = 2 * torch.arange(height + 1, device=device, dtype=torch.float32) / height - 1
