@@ -65,6 +65,7 @@ def test_model(config):
     MODELS.build(config.model)
     paths = list(dicts_in(config.model))
     assert ('backbone', 'text') in paths and len(paths) > 7
+    assert ('backbone', 'text') in paths and len(paths) > 6
     for path in paths:
         assert_refused(MODELS, config.model, path)
     print(f'{len(paths)} places of the model')

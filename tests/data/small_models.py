@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     'StagewiseClipResNet': dict(
         width=8, num_blocks=(1, 1, 1, 1), embed_channels=16, pretrained=None
     ),
+    'StagewiseDeepLabResNet': dict(depth=18, base_channels=8, init_cfg=None),
     # text encoders
     'StagewiseBert': dict(pretrained=None, config=_BERT),
     'EFNTextEncoder': dict(vocabulary_size=200, channels=32),
@@ -46,6 +47,7 @@ SMALL: dict[str, dict[str, Any]] = {
     # fusion modules
     'EFNFusion': dict(channels=32, attention_channels=8),
     'CrossVLTFusion': dict(head_channels=8, word_heads=2, word_ffn_channels=32),
+    'WordLSTM': dict(vocabulary_size=200, embed_channels=16, channels=32, vectors=None),
     # decode heads
     'OneQueryMask2FormerHead': dict(
         channels=32, num_heads=2, encoder_layers=1, decoder_layers=3, decoder_ffn_channels=32
@@ -60,6 +62,8 @@ SMALL: dict[str, dict[str, Any]] = {
     'LTSHead': dict(channels=16),
     'EFNHead': dict(channels=4),
     'CRISHead': dict(num_layers=1, num_heads=2, ffn_channels=32),
+    'CMPCHead': dict(grid=(8, 8), channels=32, fused_channels=16, type_channels=16),
+    'LSCMHead': dict(grid=(8, 8), channels=32, fused_channels=16),
     # auxiliary heads
     'StageAlignmentHead': dict(channels=16),
     'MaskGroundingHead': dict(num_layers=1, num_heads=2, ffn_channels=32, corruption=0.5),
