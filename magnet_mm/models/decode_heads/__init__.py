@@ -8,8 +8,8 @@ from magnet_mm.models.decode_heads.cris_head import CRISHead
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
 from magnet_mm.models.decode_heads.efn_head import EFNHead
 from magnet_mm.models.decode_heads.lavt_head import LAVTHead
-from magnet_mm.models.decode_heads.lts_head import LTSHead
 from magnet_mm.models.decode_heads.lscm_head import LSCMHead
+from magnet_mm.models.decode_heads.lts_head import LTSHead
 from magnet_mm.models.decode_heads.mask_generator import MaskGenerator
 from magnet_mm.models.decode_heads.no_target_head import NoTargetHead
 from magnet_mm.models.decode_heads.one_query_mask2former_head import OneQueryMask2FormerHead
