@@ -38,7 +38,8 @@ model = dict(
         channels=128,
         fused_channels=64,
         # A sum over 6400 pixels is steep beside the penalty and clipping of the small schedule.
-        loss_weights=dict(final=0.7 / 6400, level=0.1 / 6400),
+        final_weight=0.7 / 6400,
+        level_weight=0.1 / 6400,
         kernel_weight=0.0,
     ),
 )

@@ -198,7 +198,7 @@ def run(
         outputs[f'up_{name}'] = head._logits(
             head.level_scores[name], calls.output(f'fusion_{name}')
         )
-        outputs[f'loss_{name}'] = losses[f'loss_{name}'] / head.loss_weights['level']
+        outputs[f'loss_{name}'] = losses[f'loss_{name}'] / head.level_weight
     steps = calls.kept['cell']
     for index, (_, (_, hidden)) in enumerate(steps):
         outputs[f'convlstm_h{index}'] = maps(hidden)
@@ -206,7 +206,7 @@ def run(
     outputs['convlstm_c_final'] = maps(steps[-1][1][0])
     outputs['pred'] = calls.output('pred')
     outputs['up'] = head(given).masks
-    outputs['loss_final'] = losses['loss_final'] / head.loss_weights['final']
+    outputs['loss_final'] = losses['loss_final'] / head.final_weight
     outputs['loss_l2'] = losses['loss_kernels']
     return outputs
 

@@ -15,7 +15,8 @@ from magnet_mm.datasets.tokenizers.splitting import splitting_rule
 from magnet_mm.datasets.tokenizers.vocabulary_files import read_words
 from magnet_mm.errors import ConfigError
 
-PADDING, UNKNOWN = '<pad>', '<unk>'
+PADDING = '<pad>'
+UNKNOWN = '<unk>'
 # The first ids of every vocabulary of words, as in CMPC's and LSCM's files [C].
 SPECIAL_WORDS = (PADDING, '<go>', '<eos>', UNKNOWN)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +106,7 @@ class CMPCHead(LevelSequenceHead):
     Args:
         grid, channels, fused_channels, kernel_weight: see :class:`LevelSequenceHead`.
         type_channels: hidden width of the word types; 500 [C].
-        loss_weights: 0.7 and 0.1 for each level [C].
+        final_weight, level_weight: 0.7 and 0.1 [C].
     """
 
     def __init__(
@@ -117,7 +117,8 @@ class CMPCHead(LevelSequenceHead):
         channels: int = 1000,
         fused_channels: int = 500,
         type_channels: int = 500,
-        loss_weights: Mapping[str, float] | None = None,
+        final_weight: float = 0.7,
+        level_weight: float = 0.1,
         kernel_weight: float = 5e-4,
         init_cfg: dict | None = None,
     ) -> None:
@@ -128,7 +129,8 @@ class CMPCHead(LevelSequenceHead):
             LEVELS,
             channels,
             fused_channels,
-            loss_weights or dict(final=0.7, level=0.1),
+            final_weight,
+            level_weight,
             kernel_weight,
             init_cfg,
         )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -43,7 +43,8 @@ class LevelSequenceHead(BaseModule):
         levels: names of the levels that are read, in any order.
         channels: width of the multimodal maps; 1000 [C].
         fused_channels: width of the fused maps; 500 [C].
-        loss_weights: of the ``final`` logits and of those of every ``level``.
+        final_weight: of the loss of the result.
+        level_weight: of the loss of every level.
         kernel_weight: of the penalty on kernels; 5e-4 [C].
     """
 
@@ -63,7 +64,8 @@ class LevelSequenceHead(BaseModule):
         levels: Sequence[str],
         channels: int,
         fused_channels: int,
-        loss_weights: Mapping[str, float],
+        final_weight: float,
+        level_weight: float,
         kernel_weight: float,
         init_cfg: dict | None = None,
     ) -> None:
@@ -71,7 +73,8 @@ class LevelSequenceHead(BaseModule):
         self.grid = tuple(grid)
         self.level_indices = {name: int(name[1]) - 2 for name in levels}
         self.channels, self.fused_channels = channels, fused_channels
-        self.loss_weights, self.kernel_weight = dict(loss_weights), kernel_weight
+        self.final_weight, self.level_weight = final_weight, level_weight
+        self.kernel_weight = kernel_weight
         self.inputs = nn.ModuleDict(
             {
                 name: LevelInput(in_channels[index], text_channels, channels, halve=index == 0)
@@ -113,10 +116,10 @@ class LevelSequenceHead(BaseModule):
         # Every pixel that the resized mask touches is foreground [C].
         target = (fractional_masks(batch_data_samples) > 0).float()
         final = self._logits(self.score, self._last(maps))
-        losses = dict(loss_final=self.loss_weights['final'] * _pixel_sum(final, target))
+        losses = dict(loss_final=self.final_weight * _pixel_sum(final, target))
         for name, score in self.level_scores.items():
             logits = self._logits(score, maps.levels[name])
-            losses[f'loss_{name}'] = self.loss_weights['level'] * _pixel_sum(logits, target)
+            losses[f'loss_{name}'] = self.level_weight * _pixel_sum(logits, target)
         losses['loss_kernels'] = self.kernel_weight * kernel_penalty(self)
         return losses
 

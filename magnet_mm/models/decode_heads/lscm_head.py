@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +80,7 @@ class LSCMHead(LevelSequenceHead):
 
     Args:
         grid, channels, fused_channels, kernel_weight: see :class:`LevelSequenceHead`.
-        loss_weights: 0.6 and 0.1 for each level [C].
+        final_weight, level_weight: 0.6 and 0.1 [C].
     """
 
     def __init__(
@@ -90,7 +90,8 @@ class LSCMHead(LevelSequenceHead):
         grid: Sequence[int],
         channels: int = 1000,
         fused_channels: int = 500,
-        loss_weights: Mapping[str, float] | None = None,
+        final_weight: float = 0.6,
+        level_weight: float = 0.1,
         kernel_weight: float = 5e-4,
         init_cfg: dict | None = None,
     ) -> None:
@@ -101,7 +102,8 @@ class LSCMHead(LevelSequenceHead):
             LEVELS,
             channels,
             fused_channels,
-            loss_weights or dict(final=0.6, level=0.1),
+            final_weight,
+            level_weight,
             kernel_weight,
             init_cfg,
         )

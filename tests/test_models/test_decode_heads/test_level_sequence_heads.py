@@ -68,7 +68,7 @@ def test_losses_and_gradients(head):
     losses = head.loss(given, samples)
     logits = head(given).masks
     final = torch.nn.functional.softplus(logits).sum() - logits[:, :, 4:9, 5:20].sum()
-    torch.testing.assert_close(losses['loss_final'], head.loss_weights['final'] * final / 3)
+    torch.testing.assert_close(losses['loss_final'], head.final_weight * final / 3)
     samples[0].gt_soft_seg = PixelData(data=torch.zeros(1, 24, 32))
     assert set(losses) == {
         'loss_final', 'loss_kernels', *(f'loss_{name}' for name in head.level_indices)
