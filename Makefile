@@ -10,6 +10,7 @@
 #   make docs            docs/_build/html
 #   make ablation        the tables of docs/ablations (SEEDS="0 1 2"; MINUTES=60 stops early, the next call goes on)
 #   make leaderboard     docs/leaderboard: all systems (SYSTEMS="lavt cris" some; SEEDS and MINUTES as above)
+#   make no-target       N-acc, T-acc and gIoU with and without the no-target answer (docs/no_target.md)
 #   make bench           the tables of docs/performance.md
 # To use an environment of your own instead: make test PY=/path/to/python
 
@@ -47,10 +48,12 @@ DEMO := work_dirs/demo
 DEMO_CONFIG := configs/magnet_tiny_refshapes.py
 DATA := data/refshapes
 SEEDS ?= 0
+NO_TARGET ?= magnet magnet-nt lavt lavt-nt rela
+NO_TARGET_OUT := work_dirs/no_target
 MINUTES ?=
 SYSTEMS ?=
 
-.PHONY: env lint browser test test-faults docs demo ablation leaderboard bench clean
+.PHONY: env lint browser test test-faults docs demo ablation leaderboard no-target bench clean
 
 env: $(READY)
 
@@ -101,6 +104,18 @@ ablation: $(READY) $(DATA)/.made
 leaderboard: $(READY) $(DATA)/.made
 	$(PY) tools/analysis_tools/leaderboard.py --systems $(SYSTEMS) --seeds $(SEEDS) \
 	  $(if $(MINUTES),--minutes $(MINUTES))
+
+no-target: $(READY) $(DATA)/.made
+	for name in $(NO_TARGET); do \
+	  config=configs/$${name}_tiny_grefshapes.py; out=$(NO_TARGET_OUT)/$$name; \
+	  $(PY) tools/train.py $$config --work-dir $$out; \
+	  case $$name in *-nt|rela) \
+	    $(PY) tools/analysis_tools/choose_no_target_threshold.py $$config $$out/best_gIoU_epoch_*.pth \
+	      --work-dir $$out/threshold;; esac; \
+	  $(PY) tools/test.py $$config $$out/best_gIoU_epoch_*.pth --work-dir $$out/test \
+	    --splits val testA val_absent --json $$out/results.json; \
+	done
+	$(PY) tools/analysis_tools/no_target_table.py $(addprefix $(NO_TARGET_OUT)/,$(NO_TARGET))
 
 bench: $(READY)
 	$(PY) tools/analysis_tools/write_performance.py
