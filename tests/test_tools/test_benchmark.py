@@ -53,6 +53,14 @@ def assert_consistent(result):
     assert sum(result['parts'].values()) == pytest.approx(1, abs=0.02)
 
 
+def test_sentences_of_one_image(run):
+    result = run('--mode', 'sentences', '--batch', '3', '--repeats', '2')
+    assert result['sentences'] == 3
+    for part in ('encoders', 'head', 'both'):
+        one, many = result[part]['one'], result[part]['many']
+        assert result[part]['ratio'] == pytest.approx(many['median'] / one['median'])
+
+
 def test_forward_in_two_types(run):
     result = run('--mode', 'forward', '--repeats', '2', '--vs-dtype', 'bfloat16')
     assert_consistent(result)

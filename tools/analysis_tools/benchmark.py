@@ -6,6 +6,7 @@ r"""Measure a config: speed of its parts, memory of a training step, what fast p
     python tools/analysis_tools/benchmark.py CONFIG --mode forward --vs OTHER_CONFIG
     python tools/analysis_tools/benchmark.py CONFIG --mode forward --vs-dtype bfloat16
     python tools/analysis_tools/benchmark.py CONFIG --mode eval --batch 16
+    python tools/analysis_tools/benchmark.py CONFIG --mode sentences --batch 10
     python tools/analysis_tools/benchmark.py CONFIG --mode data
     python tools/analysis_tools/benchmark.py CONFIG --mode memory --checkpointing
     python tools/analysis_tools/benchmark.py CONFIG --mode agreement --checkpoint best.pth \\
@@ -39,7 +40,8 @@ from mmengine.logging import MMLogger  # noqa: E402
 
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory, return_freed_memory  # noqa: E402
 
-MODES = ('forward', 'train', 'eval', 'data', 'ddp', 'memory', 'agreement')
+MODES = ('forward', 'train', 'eval', 'sentences', 'data', 'ddp', 'memory', 'agreement')
+_BATCHES = 'default: 1 forward, 2 train and memory, 10 sentences (of one image), else 16'
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 
 
@@ -52,7 +54,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--mode', choices=MODES, default='forward')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
-    parser.add_argument('--batch', type=int, help='default: 1 forward, 2 train and memory, else 16')
+    parser.add_argument('--batch', type=int, help=_BATCHES)
     parser.add_argument('--repeats', type=int, default=5, help='timed calls (default 5)')
     parser.add_argument('--items', type=int, default=128, help='read in eval, data, agreement')
     parser.add_argument(
@@ -98,7 +100,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if args.mode == 'agreement' and args.checkpoint is None:
         parser.error('--mode agreement needs --checkpoint: masks of random weights say nothing')
     if args.batch is None:
-        args.batch = dict(forward=1, train=2, memory=2).get(args.mode, 16)
+        args.batch = dict(forward=1, train=2, memory=2, sentences=10).get(args.mode, 16)
     if min(args.batch, args.repeats, args.items) < 1:
         parser.error('--batch, --repeats and --items should be positive')
     return args
@@ -120,6 +122,8 @@ def measure(args: argparse.Namespace) -> dict:
         return benchmarks.measure_ddp(workload)
     if args.mode == 'eval':
         return benchmarks.measure_evaluation(workload, args.items)
+    if args.mode == 'sentences':
+        return benchmarks.measure_sentences(workload)
     if args.mode == 'data':
         result = benchmarks.measure_data(workload, args.items)
         return result | (dict(start_up=benchmarks.measure_start_up()) if args.start_up else {})

@@ -10,6 +10,7 @@ from benchmarks.memory import measure_memory
 from benchmarks.model import Workload, measure_forward, measure_train
 from benchmarks.operations import count_operations
 from benchmarks.parts import time_parts
+from benchmarks.sentences import measure_sentences
 from benchmarks.timing import interleave, summarise
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'measure_evaluation',
     'measure_forward',
     'measure_memory',
+    'measure_sentences',
     'measure_start_up',
     'measure_train',
     'summarise',

@@ -49,6 +49,25 @@ def test_stages_equal_mmseg(size):
                 x = ours.downsample(index, x)
 
 
+def test_output_norms_are_mmsegs():
+    ours, theirs = StagewiseSwin(output_norms=True, **SIZES), SwinTransformer(**SIZES)
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.copy_(0.2 * torch.randn_like(parameter))
+    theirs.load_state_dict(ours.state_dict())  # the norms too
+    images = torch.randn(2, 3, 50, 37)
+    ours.eval()
+    theirs.eval()
+    with torch.no_grad():
+        x = ours.embed(images)
+        for index, expected in enumerate(theirs(images)):
+            x = ours.stage(index, x)
+            output = ours.output(index, x).permute(0, 3, 1, 2)
+            torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
+            if index < 3:
+                x = ours.downsample(index, x)
+
+
 def test_sizes_follow_the_strides():
     ours, _ = build_pair()
     assert ours.channels == (8, 16, 32, 64)

@@ -1,0 +1,15 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# CARIS, Swin-B (window 7) + BERT-base, G-Ref (umd); else as caris_swinb_refcoco.py.
+#   tools/dist_train.sh configs/caris_swinb_refcocog-umd.py 2 --amp
+_base_ = './caris_swinb_refcoco.py'
+
+test_splits = ['val', 'test']  # splits of the refs file that can be scored [docs/data.md]
+benchmark = dict(
+    ann_file='refcocog/instances.json',
+    refs_file='refcocog/refs(umd).p',
+    dataset_name='refcocog-umd',
+)
+
+train_dataloader = dict(dataset=benchmark)
+val_dataloader = dict(dataset=benchmark)
+test_dataloader = dict(dataset=benchmark)

@@ -1,0 +1,44 @@
+# Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
+# CARIS, small enough to train on two CPU cores in minutes, on the generated RefShapes data.
+# The same components as caris_swinb_refcoco.py but for the image encoder: from scratch, a small
+# ResNet learns shapes faster than a Swin Transformer. Every size is our choice.
+_base_ = [
+    './_base_/models/caris_swinb.py',
+    './_base_/datasets/refshapes.py',
+    './_base_/schedules/schedule_refshapes.py',
+    './_base_/default_runtime.py',
+]
+
+model = dict(
+    data_preprocessor=dict(size=(80, 80)),
+    backbone=dict(
+        visual=dict(
+            _delete_=True,
+            type='StagewiseResNet',
+            depth=18,
+            base_channels=24,
+            stem_channels=24,
+            norm_cfg=dict(type='BN'),  # one device is enough
+            zero_init_residual=False,
+        ),
+        text=dict(
+            pretrained=None,
+            config=dict(
+                vocab_size=54,  # magnet_mm/datasets/vocabularies/refshapes
+                hidden_size=64,
+                num_hidden_layers=4,
+                num_attention_heads=4,
+                intermediate_size=128,
+                hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
+            ),
+        ),
+    ),
+    decode_head=dict(
+        channels=64,
+        num_layers=3,
+        num_heads=4,
+        attention_channels=128,
+        ffn_channels=128,
+    ),
+)
