@@ -9,6 +9,7 @@ from magnet_mm.models.auxiliary_heads import (
 )
 from magnet_mm.models.cross_modal_encoder import CrossModalEncoder
 from magnet_mm.models.decode_heads import (
+    CARISHead,
     CoupAlignHead,
     CRISHead,
     DeformablePixelDecoder,
@@ -33,6 +34,7 @@ from magnet_mm.models.segmentors import ReferringSegmentor
 from magnet_mm.models.text import (
     ClipTextEncoder,
     EFNTextEncoder,
+    ImagePromptedBert,
     StagewiseBert,
     StagewiseTextEncoder,
     VLTText,
@@ -49,6 +51,7 @@ from magnet_mm.models.visual import (
 
 __all__ = [
     'AlignmentLoss',
+    'CARISHead',
     'CRISHead',
     'ClipTextEncoder',
     'CoupAlignFusion',
@@ -59,6 +62,7 @@ __all__ = [
     'EFNFusion',
     'EFNHead',
     'EFNTextEncoder',
+    'ImagePromptedBert',
     'LAVTFusion',
     'LAVTHead',
     'LTSHead',

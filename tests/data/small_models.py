@@ -34,6 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     # text encoders
     'StagewiseBert': dict(pretrained=None, config=_BERT),
     'EFNTextEncoder': dict(vocabulary_size=200, channels=32),
+    'ImagePromptedBert': dict(pretrained=None, config=_BERT),
     'ClipTextEncoder': dict(
         channels=32,
         embed_channels=16,
@@ -61,6 +62,9 @@ SMALL: dict[str, dict[str, Any]] = {
     ),
     'LTSHead': dict(channels=16),
     'EFNHead': dict(channels=4),
+    'CARISHead': dict(
+        channels=32, num_layers=1, num_heads=2, attention_channels=32, ffn_channels=32
+    ),
     'CRISHead': dict(num_layers=1, num_heads=2, ffn_channels=32),
     'CMPCHead': dict(grid=(8, 8), channels=32, fused_channels=16, type_channels=16),
     'LSCMHead': dict(grid=(8, 8), channels=32, fused_channels=16),

@@ -2,11 +2,16 @@
 """Sentences of one image: encoded once, with the same logits as one by one."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from small_models import shrink
 
 from magnet_mm.models.targets import shared_images, stack_text
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_repeated_neighbours_are_left_out():
@@ -24,9 +29,16 @@ def test_different_images_stay_as_they_are():
     assert shared_images(batch[:1])[1] is None
 
 
-@pytest.fixture
-def model(build_model, tiny_magnet_config):
-    return build_model(tiny_magnet_config()).eval()
+@pytest.fixture(params=['magnet', 'caris'])
+def model(request, build_model, tiny_magnet_config):
+    """Fused from the first stage on, or in the head alone."""
+    if request.param == 'magnet':
+        return build_model(tiny_magnet_config()).eval()
+    config = Config.fromfile(str(ROOT / 'configs/_base_/models/caris_swinb.py')).model
+    model = build_model(shrink(config)).eval()
+    for parameter in model.decode_head.parameters():  # its own start hardly sees the words
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model
 
 
 def test_equal_to_one_by_one_and_encoded_once(model, make_samples):

@@ -97,7 +97,5 @@ def test_nothing_can_be_fused_before_it():
     assert encoder.text.prompts.mlps[0][0].in_features == 64  # filled in
     with pytest.raises(ConfigError, match='ImagePromptedBert reads the finished maps'):
         MODELS.build(
-            dict(
-                type='CrossModalEncoder', visual=visual, text=text, fusion=dict(type='LAVTFusion')
-            )
+            dict(type='CrossModalEncoder', visual=visual, text=text, fusion=dict(type='LAVTFusion'))
         )
