@@ -41,15 +41,19 @@ def small_config() -> Callable[..., Config]:
 
     def load(method: str, swin: bool = False) -> Config:
         config = Config.fromfile(str(CONFIGS / f'{method}_tiny_refshapes.py'))
-        if 'pool_sizes' in config.model.backbone.fusion:
+        if 'pool_sizes' in (config.model.backbone.get('fusion') or {}):
             config.model.backbone.fusion.pool_sizes = (2, 3)  # the last maps are 2x2: both kinds
         if 'decoder_layers' in config.model.decode_head:
             config.model.decode_head.decoder_layers = 1
+        grid = config.model.decode_head.get('grid')
+        if isinstance(grid, list | tuple):  # weights for every cell
+            whole = config.model.data_preprocessor.size[0]
+            config.model.decode_head.grid = tuple(side * 64 // whole for side in grid)
         config.model.data_preprocessor.size = (64, 64)
         for step in config.test_dataloader.dataset.pipeline:
             if step['type'] == 'Resize':
                 step['scale'] = (64, 64)
-        if swin:
+        if swin and config.model.backbone.visual.type == 'StagewiseResNet':
             config.model.backbone.visual = dict(
                 type='StagewiseSwin',
                 embed_dims=24,

@@ -21,11 +21,11 @@ OTHER_WORDS = 0.1  # weight of two words that the tree does not join [C]
 
 
 def chain_weights(mask: Tensor) -> Tensor:
-    """Join every word with its neighbours: weights ``[B, T, T]`` without a tree (our choice)."""
+    """Join every word with its neighbours: weights ``[1, T, T]`` without a tree (our choice)."""
     steps = torch.arange(mask.shape[1], device=mask.device)
     joined = (steps[:, None] - steps).abs() == 1
     weights = torch.where(joined, 1.0, OTHER_WORDS)
-    return weights.expand(len(mask), -1, -1)
+    return weights[None]
 
 
 class WordGraph(nn.Module):
