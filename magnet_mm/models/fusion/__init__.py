@@ -5,7 +5,6 @@ from magnet_mm.models.fusion.cam import CAM
 from magnet_mm.models.fusion.coupalign_fusion import CoupAlignFusion
 from magnet_mm.models.fusion.crossvlt_fusion import CrossVLTFusion
 from magnet_mm.models.fusion.efn_fusion import EFNFusion
-from magnet_mm.models.fusion.fast_text_pwam import FastTextPWAM
 from magnet_mm.models.fusion.lavt_fusion import LAVTFusion
 from magnet_mm.models.fusion.magnet_fusion import MagNetFusion
 from magnet_mm.models.fusion.text_pwam import TextPWAM
@@ -17,7 +16,6 @@ __all__ = [
     'CoupAlignFusion',
     'CrossVLTFusion',
     'EFNFusion',
-    'FastTextPWAM',
     'LAVTFusion',
     'LanguageGate',
     'MagNetFusion',

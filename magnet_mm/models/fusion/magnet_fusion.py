@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from magnet_mm.models.fusion.cam import CAM
-from magnet_mm.models.fusion.fast_text_pwam import FastTextPWAM
+from magnet_mm.models.fusion.text_pwam import TextPWAM
 from magnet_mm.models.layers.pwam import PWAM, LanguageGate
 from magnet_mm.structures import FusionOutput, TextFeatures
 
@@ -44,7 +44,7 @@ class MagNetFusion(BaseModule):
         self.pwam = PWAM(visual_channels, text_channels, norm='layer')
         self.gate = None if is_last else LanguageGate(visual_channels, activation='gelu')
         self.alignment = CAM(visual_channels, text_channels, pool_sizes) if pool_sizes else None
-        self.text_pwam = FastTextPWAM(text_channels, visual_channels, text_mask)
+        self.text_pwam = TextPWAM(text_channels, visual_channels, text_mask)
         # Starts closed so that pretrained BERT is not disturbed (our choice; released: both
         # linears zero, a gate that cannot open).
         self.text_gate = LanguageGate(text_channels, zero_init=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from magnet_mm.models.fusion import PWAM, FastTextPWAM, TextPWAM
+from magnet_mm.models.fusion import PWAM, TextPWAM
 
 PIXELS, TOKENS, CHANNELS, TEXT = 5, 4, 6, 3
 
@@ -145,21 +145,9 @@ def test_centred_values_lose_less_to_rounding():
     assert 5 * error < plain_error
 
 
-def test_text_pwam_by_covariance():
-    """Many pixels of few channels: the deviations come from the covariance of the pixels."""
-    module = FastTextPWAM(TEXT, 2).double()
-    pixels = torch.randn(1, 9, 2, dtype=torch.float64, requires_grad=True)
-    words = torch.randn(1, TOKENS, TEXT, dtype=torch.float64, requires_grad=True)
-    mask = torch.tensor([[1, 1, 1, 0]])
-    assert 2 * (9 + 2 * TEXT) < 9 * 2 * TEXT  # what decides it
-    loops = text_pwam_by_loops(module, words[0], mask[0], pixels[0]).unsqueeze(0)
-    assert_same_with_gradients(module(words, mask, pixels), loops, module, words, pixels)
-
-
-@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
 @pytest.mark.parametrize('text_mask', ['binary', 'additive'])
-def test_text_pwam(text_mask, kind):
-    module = kind(TEXT, CHANNELS, text_mask).double()
+def test_text_pwam(text_mask):
+    module = TextPWAM(TEXT, CHANNELS, text_mask).double()
     pixels, words, mask = inputs()
     given = mask if text_mask == 'binary' else (1 - mask) * -10000
     loops = torch.stack(
@@ -181,13 +169,12 @@ def test_additive_mask_gives_all_words_one_vector():
         assert F.gelu(rows).abs().sum() > 0
 
 
-@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
-def test_truth_15_padding_changes_no_real_word_in_binary_mode(kind):
+def test_truth_15_padding_changes_no_real_word_in_binary_mode():
     pixels, words, mask = inputs()
-    module = kind(TEXT, CHANNELS).double()
+    module = TextPWAM(TEXT, CHANNELS).double()
     short = module(words[:, :3], mask[:, :3], pixels)
     assert (short[0] - module(words, mask, pixels)[0, :3]).abs().max() < 1e-12
-    released = kind(TEXT, CHANNELS, 'additive').double()
+    released = TextPWAM(TEXT, CHANNELS, 'additive').double()
     released.load_state_dict(module.state_dict())
     change = released(words[:, :3], mask[:, :3], pixels) - released(words, mask, pixels)[:, :3]
     assert change[0].abs().max() > 1e-3  # as published
@@ -195,18 +182,16 @@ def test_truth_15_padding_changes_no_real_word_in_binary_mode(kind):
 
 def test_truth_15_a_sentence_without_a_token_gives_no_nan():
     pixels, words, mask = (x.detach().float() for x in inputs())
-    for kind in (TextPWAM, FastTextPWAM):
-        assert kind(TEXT, CHANNELS)(words, mask * 0, pixels).isfinite().all()
+    assert TextPWAM(TEXT, CHANNELS)(words, mask * 0, pixels).isfinite().all()
     for norm in ('instance', 'layer'):
         assert PWAM(CHANNELS, TEXT, norm=norm)(pixels, words, mask * 0).isfinite().all()
 
 
-@pytest.mark.parametrize('kind', [TextPWAM, FastTextPWAM])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('text_mask', ['binary', 'additive'])
-def test_truth_42_half_precision(kind, dtype, text_mask):
+def test_truth_42_half_precision(dtype, text_mask):
     torch.manual_seed(0)
-    exact = kind(TEXT, CHANNELS, text_mask)
+    exact = TextPWAM(TEXT, CHANNELS, text_mask)
     pixels, words, mask = (x.detach().float() for x in inputs())
     words = 20 * words  # queries that times -10000 are beyond float16's 65504
     expected = exact(words, mask, pixels)
