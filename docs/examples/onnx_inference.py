@@ -8,12 +8,17 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 from tokenizers import Tokenizer
+
+CV2_NAMES = dict(
+    bilinear='INTER_LINEAR', bicubic='INTER_CUBIC', area='INTER_AREA', nearest='INTER_NEAREST'
+)
 
 
 class OnnxReferringSegmentor:
@@ -28,8 +33,7 @@ class OnnxReferringSegmentor:
 
     def __call__(self, image: Image.Image, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Masks, bool ``[N, H, W]`` at the image's size, and scores ``[N]`` in 0..1."""
-        size = (self.about['width'], self.about['height'])
-        pixels = np.asarray(image.convert('RGB').resize(size, Image.Resampling.BILINEAR))
+        pixels, (top, left, height, width) = self.fit(image.convert('RGB'))
         if self.about['colour_order'] == 'BGR':
             pixels = pixels[..., ::-1]
         pixels = (pixels - np.float32(self.about['mean'])) / np.float32(self.about['std'])
@@ -43,24 +47,55 @@ class OnnxReferringSegmentor:
             },
         )
         foreground = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-        foreground = upsample(foreground, size[1], size[0])
+        corners = self.about['foreground']['align_corners']
+        foreground = upsample(foreground, self.about['height'], self.about['width'], corners)
+        foreground = foreground[:, top : top + height, left : left + width]
+        foreground = upsample(foreground, image.height, image.width, corners)
         masks = foreground > self.about['threshold']
         probability = 1 / (1 + np.exp(-foreground))
         scores = [p[m].mean() if m.any() else 0.0 for p, m in zip(probability, masks, strict=True)]
-        full_size = [Image.fromarray(mask).resize(image.size, Image.NEAREST) for mask in masks]
-        return np.stack([np.asarray(mask) for mask in full_size]), np.array(scores)
+        return masks, np.array(scores)
+
+    def fit(self, image: Image.Image) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+        """Return the input ``[h, w, 3]`` and where the image lies: top, left, height, width."""
+        box_width, box_height = self.about['width'], self.about['height']
+        box = self.about['letterbox']
+        if box is None:
+            if self.about['resize'].startswith('Pillow bilinear'):
+                pixels = image.resize((box_width, box_height), Image.Resampling.BILINEAR)
+                return np.asarray(pixels), (0, 0, box_height, box_width)
+            raise NotImplementedError(self.about['resize'])
+        scale = min(box_width / image.width, box_height / image.height)
+        whole = math.floor if box['rounding'] == 'floor' else round
+        height = min(max(whole(image.height * scale), 1), box_height)
+        width = min(max(whole(image.width * scale), 1), box_width)
+        top, left = (box_height - height) // 2, (box_width - width) // 2
+        if not box['centred']:
+            top = left = 0
+        import cv2  # opencv-python: Pillow interpolates in another way
+
+        method = getattr(cv2, CV2_NAMES[box['interpolation']])
+        resized = cv2.resize(np.asarray(image), (width, height), interpolation=method)
+        fill = np.broadcast_to(np.float32(box['fill']), 3)
+        pixels = np.empty((box_height, box_width, 3), np.float32)
+        pixels[:] = fill[::-1]  # the fill is of the pipeline's order, BGR
+        pixels[top : top + height, left : left + width] = resized
+        return pixels, (top, left, height, width)
 
 
-def upsample(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear with aligned corners, ``[N, h, w]`` to ``[N, height, width]``."""
-    rows = linear_weights(maps.shape[1], height)
-    columns = linear_weights(maps.shape[2], width)
+def upsample(maps: np.ndarray, height: int, width: int, align_corners: bool) -> np.ndarray:
+    """Bilinear, ``[N, h, w]`` to ``[N, height, width]``; as torch's ``interpolate``."""
+    rows = linear_weights(maps.shape[1], height, align_corners)
+    columns = linear_weights(maps.shape[2], width, align_corners)
     return rows @ maps @ columns.T
 
 
-def linear_weights(size: int, wanted: int) -> np.ndarray:
-    """Matrix ``[wanted, size]`` of linear interpolation between the first and the last cell."""
-    positions = np.linspace(0, size - 1, wanted)
+def linear_weights(size: int, wanted: int, align_corners: bool) -> np.ndarray:
+    """Matrix ``[wanted, size]`` of linear interpolation, of corner to corner or of cells."""
+    if align_corners:
+        positions = np.linspace(0, size - 1, wanted)
+    else:
+        positions = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
     return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(size))).astype(np.float32)
 
 

@@ -73,9 +73,8 @@ def export_checkpoint(
         raise ConfigError(f'The format is one of {", ".join(FORMATS)}, not {format!r}.')
     out, checkpoint = Path(out), Path(checkpoint)
     network = load_network(config, checkpoint, device)
-    metadata = ExportMetadata.from_config(
-        config, config_name, checkpoint.name, network.out_channels
-    )
+    rule = network.segmentor.foreground
+    metadata = ExportMetadata.from_config(config, config_name, checkpoint.name, rule, ())
     tokenizer = None
     if with_tokenizer:
         tokenizer = build_tokenizer(metadata.tokenizer)
@@ -83,6 +82,9 @@ def export_checkpoint(
     inputs = network.example_inputs(
         EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
     )
+    with torch.no_grad():
+        size = network(*inputs).shape[-2:]
+    metadata = dataclasses.replace(metadata, logits_size=list(size))
     with unfinished_beside(out, folder=True) as temporary:
         FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
         (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')

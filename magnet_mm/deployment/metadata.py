@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
 
 from magnet_mm.config_types import type_name
+from magnet_mm.datasets.transforms import Letterbox
 from magnet_mm.errors import ConfigError
+from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.version import __version__
 
 # The key under which the metadata stands inside an exported file.
@@ -25,9 +28,11 @@ class ExportMetadata:
     Attributes:
         config: file name of the config.
         checkpoint: file name of the checkpoint.
-        height: image height in pixels; the image is resized to it, its aspect is not kept.
-        width: image width in pixels.
-        resize: how the image is resized.
+        height: height of the network's input in pixels.
+        width: width of the network's input in pixels.
+        resize: how the image is resized, in words.
+        letterbox: ``fill``, ``centred``, ``interpolation`` and ``rounding`` of
+            :class:`~magnet_mm.datasets.transforms.Letterbox`; None where the aspect is not kept.
         colour_order: order of the image's channels.
         mean: subtracted from each channel, values 0..255.
         std: each channel is divided by it.
@@ -35,8 +40,12 @@ class ExportMetadata:
         tokenizer_file: file of the tokenizer beside the exported one; None when it was left out.
         max_tokens: length of ``input_ids``, padded, special tokens included.
         channels: 1, ``foreground = logits[:, 0]``, or 2, ``logits[:, 1] - logits[:, 0]``.
-        upsampling: how the foreground logits get to ``height x width``.
-        threshold: pixels with a larger foreground logit belong to the object.
+        logits_size: height and width of the logits.
+        foreground: the rule that makes a mask, see
+            :class:`~magnet_mm.evaluation.foreground.ForegroundRule`; ``align_corners`` says how the
+            logits are resized (bilinear) to the input and, after the letterbox is cut off, to the
+            image.
+        threshold: pixels with a larger foreground logit, at the image's size, are the object.
         magnet_mm_version: version of the package that wrote the file.
         torch_version: version of torch that wrote the file.
     """
@@ -50,38 +59,52 @@ class ExportMetadata:
     tokenizer: str | dict[str, Any]
     max_tokens: int
     channels: int
+    logits_size: list[int]
+    foreground: dict[str, Any]
+    threshold: float
+    letterbox: dict[str, Any] | None = None
     tokenizer_file: str | None = None
-    resize: str = 'Pillow BILINEAR, aspect not kept, EXIF orientation ignored'
+    resize: str = ''
     colour_order: str = 'RGB'
-    upsampling: str = 'bilinear, align_corners=True'
-    threshold: float = 0.0  # probability 0.5, as ReferringSegmentor.postprocess_result
     magnet_mm_version: str = __version__
     torch_version: str = torch.__version__
 
     @classmethod
     def from_config(
-        cls, config: Config, config_name: str, checkpoint: str, channels: int
+        cls,
+        config: Config,
+        config_name: str,
+        checkpoint: str,
+        rule: ForegroundRule,
+        logits_size: Sequence[int],
     ) -> ExportMetadata:
         """Read the values off the test pipeline and the data preprocessor of a config.
 
         Raises:
-            ConfigError: when the test pipeline has no ``Resize`` to a fixed size or no
-                ``TokenizeExpression``, or pads the resized image.
+            ConfigError: if the test pipeline has neither ``Letterbox`` nor ``Resize`` to one size,
+                or no ``TokenizeExpression``, or pads the resized image.
         """
         steps = {type_name(step): step for step in _test_pipeline(config)}
-        absent = [name for name in ('Resize', 'TokenizeExpression') if name not in steps]
+        sizing = 'Letterbox' if 'Letterbox' in steps else 'Resize'
+        absent = [name for name in (sizing, 'TokenizeExpression') if name not in steps]
         if absent:
             raise ConfigError(
                 f'{config_name}: the test pipeline has no {" and no ".join(absent)}; the exported '
                 'file would not say how to prepare its inputs.'
             )
-        resize = steps['Resize']
-        if resize.get('keep_ratio', False) or resize.get('scale') is None:
-            raise ConfigError(
-                f'{config_name}: only a Resize to one fixed size (scale=(width, height), '
-                'keep_ratio=False) can be exported.'
+        letterbox = None
+        if sizing == 'Letterbox':
+            box = Letterbox(**{key: value for key, value in steps[sizing].items() if key != 'type'})
+            width, height = box.size
+            letterbox = dict(
+                fill=box.fill,
+                centred=box.centred,
+                interpolation=box.interpolation,
+                rounding=box.rounding,
             )
-        width, height = resize['scale']
+            resize = dict(resize=f'OpenCV {box.interpolation}, aspect kept, in the letterbox')
+        else:
+            width, height, resize = _plain_resize(steps[sizing], config_name)
         preprocessor = config.model.data_preprocessor
         padded = preprocessor.get('size')
         if padded is not None and tuple(padded) != (height, width):
@@ -99,7 +122,12 @@ class ExportMetadata:
             std=[float(value) for value in preprocessor['std']],
             tokenizer=_plain(tokens['tokenizer']),
             max_tokens=tokens.get('max_tokens', 20),
-            channels=channels,
+            channels=rule.channels,
+            logits_size=list(logits_size),
+            foreground=rule.as_dict(),
+            threshold=rule.cut,
+            letterbox=letterbox,
+            **resize,
             colour_order='RGB' if preprocessor.get('bgr_to_rgb') else 'BGR',
         )
 
@@ -118,7 +146,7 @@ class ExportMetadata:
             ),
             outputs=dict(
                 logits=dict(
-                    shape=['B', self.channels, -(-self.height // 4), -(-self.width // 4)],
+                    shape=['B', self.channels, *self.logits_size],
                     dtype='float32',
                 )
             ),
@@ -131,6 +159,19 @@ def _test_pipeline(config: Config) -> list[dict]:
     while 'pipeline' not in dataset:
         dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']
     return dataset['pipeline']
+
+
+def _plain_resize(step: dict, config_name: str) -> tuple[int, int, dict[str, str]]:
+    """Width, height and, in words, how a ``Resize`` step resizes."""
+    if step.get('keep_ratio', False) or step.get('scale') is None:
+        raise ConfigError(
+            f'{config_name}: only a Resize to one fixed size (scale=(width, height), '
+            'keep_ratio=False) or a Letterbox can be exported.'
+        )
+    backend = 'Pillow' if step.get('backend') == 'pillow' else 'OpenCV'
+    kind = step.get('interpolation', 'bilinear')
+    said = f'{backend} {kind}, aspect not kept, EXIF orientation ignored'
+    return *step['scale'], dict(resize=said)
 
 
 def _plain(tokenizer: str | dict) -> str | dict[str, Any]:

@@ -16,6 +16,7 @@ from magnet_mm.deployment import (
     load_network,
 )
 from magnet_mm.errors import CheckpointError, ConfigError
+from magnet_mm.evaluation.foreground import ForegroundRule
 
 
 def test_metadata_says_how_to_use_the_file(small_config, save_checkpoint, tmp_path):
@@ -34,6 +35,7 @@ def test_metadata_says_how_to_use_the_file(small_config, save_checkpoint, tmp_pa
     assert about['mean'] == [123.675, 116.28, 103.53] and about['std'] == [58.395, 57.12, 57.375]
     assert about['tokenizer'] == 'magnet_mm://refshapes' and about['max_tokens'] == 20
     assert about['channels'] == 2 and about['threshold'] == 0.0
+    assert about['foreground']['kind'] == 'argmax' and about['foreground']['align_corners']
     assert about['inputs']['input_ids'] == dict(shape=['B', 20], dtype='int64')
     assert about['outputs']['logits']['shape'] == ['B', 2, 16, 16]
     logits = files.network(*files.network.example_inputs(2, (64, 64), 20))
@@ -97,7 +99,9 @@ def test_a_pipeline_that_cannot_be_described_is_refused(small_config, change, co
     steps = config.test_dataloader.dataset.pipeline
     next(step for step in steps if step['type'] == 'Resize').update(change)
     with pytest.raises(ConfigError, match=complaint):
-        ExportMetadata.from_config(config, 'lavt.py', 'weights.pth', 2)
+        ExportMetadata.from_config(
+            config, 'lavt.py', 'weights.pth', ForegroundRule('argmax'), (16, 16)
+        )
 
 
 def test_width_and_height_are_not_mixed_up(small_config):
@@ -105,7 +109,9 @@ def test_width_and_height_are_not_mixed_up(small_config):
     steps = config.test_dataloader.dataset.pipeline
     next(step for step in steps if step['type'] == 'Resize')['scale'] = (96, 64)  # (w, h): mmcv
     config.model.data_preprocessor.size = (64, 96)  # (h, w): mmseg
-    metadata = ExportMetadata.from_config(config, 'lavt.py', 'weights.pth', 2)
+    metadata = ExportMetadata.from_config(
+        config, 'lavt.py', 'weights.pth', ForegroundRule('argmax'), (16, 16)
+    )
     assert (metadata.height, metadata.width) == (64, 96)
     assert metadata.signature()['inputs']['images']['shape'] == ['B', 3, 64, 96]
 
