@@ -29,7 +29,13 @@ class OnnxReferringSegmentor:
         self.session = onnxruntime.InferenceSession(
             str(model), providers=onnxruntime.get_available_providers()
         )
-        self.tokenizer = Tokenizer.from_file(str(model.parent / self.about['tokenizer_file']))
+        tokenizer = model.parent / self.about['tokenizer_file']
+        if 'vocabulary' in json.loads(tokenizer.read_text(encoding='utf-8')):
+            raise NotImplementedError(
+                f'{tokenizer} is a list of words, not a file of the tokenizers library: encode the '
+                'sentences as docs/export.md says.'
+            )
+        self.tokenizer = Tokenizer.from_file(str(tokenizer))
 
     def __call__(self, image: Image.Image, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Masks, bool ``[N, H, W]`` at the image's size, and scores ``[N]`` in 0..1."""
@@ -38,12 +44,15 @@ class OnnxReferringSegmentor:
             pixels = pixels[..., ::-1]
         pixels = (pixels - np.float32(self.about['mean'])) / np.float32(self.about['std'])
         encoded = self.tokenizer.encode_batch(sentences)
-        (logits,) = self.session.run(
-            ['logits'],
+        length = self.about['max_tokens']  # the tokenizer of a keep_sep=False config does not cut
+        logits, *no_target = self.session.run(
+            None,  # the logits, and where the model has one its answer that nothing is meant
             {
                 'images': np.repeat(pixels.transpose(2, 0, 1)[None], len(sentences), axis=0),
-                'input_ids': np.array([sentence.ids for sentence in encoded]),
-                'attention_mask': np.array([sentence.attention_mask for sentence in encoded]),
+                'input_ids': np.array([sentence.ids[:length] for sentence in encoded]),
+                'attention_mask': np.array(
+                    [sentence.attention_mask[:length] for sentence in encoded]
+                ),
             },
         )
         foreground = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
@@ -52,6 +61,9 @@ class OnnxReferringSegmentor:
         foreground = foreground[:, top : top + height, left : left + width]
         foreground = upsample(foreground, image.height, image.width, corners)
         masks = foreground > self.about['threshold']
+        for answer in no_target:
+            chance = 1 / (1 + np.exp(-answer))
+            masks[chance > self.about['foreground']['no_target_threshold']] = False
         probability = 1 / (1 + np.exp(-foreground))
         scores = [p[m].mean() if m.any() else 0.0 for p, m in zip(probability, masks, strict=True)]
         return masks, np.array(scores)

@@ -83,8 +83,10 @@ def export_checkpoint(
         EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
     )
     with torch.no_grad():
-        size = network(*inputs).shape[-2:]
-    metadata = dataclasses.replace(metadata, logits_size=list(size))
+        size = _outputs(network(*inputs))[0].shape[-2:]
+    metadata = dataclasses.replace(
+        metadata, logits_size=list(size), output_names=network.output_names
+    )
     with unfinished_beside(out, folder=True) as temporary:
         FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
         (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')
@@ -119,12 +121,17 @@ def largest_difference(
         inputs = files.network.example_inputs(
             batch, shape, files.description.max_tokens, seed=batch
         )
-        expected = files.network(*inputs).cpu()
-        got = run(*inputs).cpu()
-        if got.shape != expected.shape:
-            raise RuntimeError(
-                f'With a batch of {batch} the exported network gives {tuple(got.shape)}, torch '
-                f'{tuple(expected.shape)}: its batch is not dynamic.'
-            )
-        largest = max(largest, (got - expected).abs().max().item())
+        outputs = _outputs(run(*inputs))
+        for got, expected in zip(outputs, _outputs(files.network(*inputs)), strict=True):
+            if got.shape != expected.shape:
+                raise RuntimeError(
+                    f'With a batch of {batch} the exported network gives {tuple(got.shape)}, torch '
+                    f'{tuple(expected.shape)}: its batch is not dynamic.'
+                )
+            largest = max(largest, (got.cpu() - expected.cpu()).abs().max().item())
     return largest
+
+
+def _outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the outputs of a network that gives one tensor or several."""
+    return (result,) if isinstance(result, Tensor) else tuple(result)

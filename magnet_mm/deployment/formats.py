@@ -18,7 +18,6 @@ from magnet_mm.deployment.metadata import METADATA_KEY
 from magnet_mm.errors import ConfigError
 
 INPUT_NAMES = ('images', 'input_ids', 'attention_mask')
-OUTPUT_NAME = 'logits'
 
 Inputs = tuple[Tensor, Tensor, Tensor]
 
@@ -57,7 +56,7 @@ def write_onnx(network: nn.Module, inputs: Inputs, path: Path, metadata: str) ->
             network,
             inputs,
             input_names=INPUT_NAMES,
-            output_names=(OUTPUT_NAME,),
+            output_names=network.output_names,
             dynamic_shapes=_dynamic_batch(),
             dynamo=True,
             verbose=False,
@@ -77,7 +76,8 @@ def load_onnx(path: Path) -> Callable[..., Tensor]:
         arrays = {
             name: value.cpu().numpy() for name, value in zip(INPUT_NAMES, inputs, strict=True)
         }
-        return torch.from_numpy(session.run([OUTPUT_NAME], arrays)[0])
+        outputs = tuple(torch.from_numpy(output) for output in session.run(None, arrays))
+        return outputs if len(outputs) > 1 else outputs[0]
 
     return run
 

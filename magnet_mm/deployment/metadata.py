@@ -36,6 +36,8 @@ class ExportMetadata:
         colour_order: order of the image's channels.
         mean: subtracted from each channel, values 0..255.
         std: each channel is divided by it.
+        output_names: ``logits``, and ``no_target`` where the model can say that nothing is meant:
+            one logit per sentence, to be compared with ``no_target_threshold`` of ``foreground``.
         tokenizer: the tokenizer in the config, its name or its settings.
         tokenizer_file: file of the tokenizer beside the exported one; None when it was left out.
         max_tokens: length of ``input_ids``, padded, special tokens included.
@@ -63,6 +65,7 @@ class ExportMetadata:
     foreground: dict[str, Any]
     threshold: float
     letterbox: dict[str, Any] | None = None
+    output_names: tuple[str, ...] = ('logits',)
     tokenizer_file: str | None = None
     resize: str = ''
     colour_order: str = 'RGB'
@@ -120,7 +123,7 @@ class ExportMetadata:
             width=width,
             mean=[float(value) for value in preprocessor['mean']],
             std=[float(value) for value in preprocessor['std']],
-            tokenizer=_plain(tokens['tokenizer']),
+            tokenizer=_plain(tokens),
             max_tokens=tokens.get('max_tokens', 20),
             channels=rule.channels,
             logits_size=list(logits_size),
@@ -138,18 +141,14 @@ class ExportMetadata:
     def signature(self) -> dict[str, Any]:
         """Names, shapes and types of inputs and output; ``B`` is any batch size."""
         text = dict(shape=['B', self.max_tokens], dtype='int64')
+        shapes = dict(logits=['B', self.channels, *self.logits_size], no_target=['B'])
         return dict(
             inputs=dict(
                 images=dict(shape=['B', 3, self.height, self.width], dtype='float32'),
                 input_ids=text,
                 attention_mask=text,
             ),
-            outputs=dict(
-                logits=dict(
-                    shape=['B', self.channels, *self.logits_size],
-                    dtype='float32',
-                )
-            ),
+            outputs={name: dict(shape=shapes[name], dtype='float32') for name in self.output_names},
         )
 
 
@@ -174,6 +173,9 @@ def _plain_resize(step: dict, config_name: str) -> tuple[int, int, dict[str, str
     return *step['scale'], dict(resize=said)
 
 
-def _plain(tokenizer: str | dict) -> str | dict[str, Any]:
-    """Without mmengine's classes of configs."""
+def _plain(step: dict) -> str | dict[str, Any]:
+    """Read the tokenizer of a TokenizeExpression, without mmengine's classes of configs."""
+    tokenizer = step['tokenizer']
+    if isinstance(tokenizer, str) and not step.get('keep_sep', True):
+        return dict(type='HuggingFaceTokenizer', name=tokenizer, keep_sep=False)
     return tokenizer.to_dict() if isinstance(tokenizer, ConfigDict) else tokenizer

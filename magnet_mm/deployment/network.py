@@ -14,6 +14,7 @@ from mmengine.runner import CheckpointLoader
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from magnet_mm.engine.checkpointing.no_target_threshold import stored_threshold
 from magnet_mm.engine.hooks.checkpoint_fit_hook import compare_state_dicts
 from magnet_mm.errors import CheckpointError
 
@@ -36,9 +37,24 @@ class LogitsNetwork(nn.Module):
         self.segmentor = revert_sync_batchnorm(segmentor).requires_grad_(False)
         self.eval()
 
-    def forward(self, images: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Mask logits ``[B, C, H/4, W/4]``; see ``ReferringSegmentor.predict_logits``."""
-        return self.segmentor.predict_logits(images, input_ids, attention_mask)
+    def forward(
+        self, images: Tensor, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Return mask logits ``[B, C, h, w]``, and no-target logits ``[B]`` if the model has them.
+
+        See ``ReferringSegmentor.predict_tensors``.
+        """
+        prediction = self.segmentor.predict_tensors(images, input_ids, attention_mask)
+        return prediction.masks if prediction.no_target is None else tuple(prediction)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What :meth:`forward` returns: ``logits``, and ``no_target`` where there is an answer."""
+        head = self.segmentor.decode_head
+        answers = getattr(head, 'answers_no_target', False)
+        if answers or self.segmentor.no_target_head is not None:
+            return ('logits', 'no_target')
+        return ('logits',)
 
     @property
     def vocabulary_size(self) -> int:
@@ -104,4 +120,5 @@ def load_network(
             '(tools/model_converters).'
         )
     segmentor.load_state_dict(weights, strict=False)
+    segmentor.set_no_target_threshold(stored_threshold(loaded))
     return LogitsNetwork(segmentor).to(device)

@@ -53,6 +53,8 @@ def small_config() -> Callable[..., Config]:
         for step in config.test_dataloader.dataset.pipeline:
             if step['type'] == 'Resize':
                 step['scale'] = (64, 64)
+            if step['type'] == 'Letterbox':
+                step['size'] = (64, 64)
         if swin and config.model.backbone.visual.type == 'StagewiseResNet':
             config.model.backbone.visual = dict(
                 type='StagewiseSwin',

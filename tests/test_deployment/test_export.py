@@ -138,3 +138,39 @@ def test_a_constant_batch_is_found(small_config, save_checkpoint, tmp_path):
         largest_difference(files, lambda *inputs: files.network(*inputs)[:2], batches=(1, 3))
     off = largest_difference(files, lambda *inputs: files.network(*inputs) + 0.25, batches=(1,))
     assert abs(off - 0.25) < 1e-5
+
+
+def test_the_answer_that_nothing_is_meant_is_exported(small_config, save_checkpoint, tmp_path):
+    config = small_config('rela')
+    files = export_checkpoint(
+        config, 'rela.py', save_checkpoint(config), tmp_path / 'rela.pt', 'torchscript'
+    )
+    about = json.loads(files.metadata.read_text())
+    assert list(about['outputs']) == ['logits', 'no_target']
+    assert about['outputs']['no_target']['shape'] == ['B']
+    run = torch.jit.load(str(files.model))
+    inputs = files.network.example_inputs(3, (64, 64), 20)
+    masks, no_target = run(*inputs)
+    expected = files.network.segmentor.predict_tensors(*inputs)
+    torch.testing.assert_close(masks, expected.masks)
+    torch.testing.assert_close(no_target, expected.no_target)
+    assert no_target.shape == (3,)
+
+
+def test_truth_6_a_sentence_that_is_cut_loses_its_sep_in_the_exported_file_too(
+    small_config, save_checkpoint, tmp_path
+):
+    from tokenizers import Tokenizer
+
+    config = small_config('lavt')
+    for step in config.test_dataloader.dataset.pipeline:
+        if step['type'] == 'TokenizeExpression':
+            step.update(keep_sep=False, max_tokens=5)
+    files = export_checkpoint(
+        config, 'lavt.py', save_checkpoint(config), tmp_path / 'lavt.pt', 'torchscript'
+    )
+    encoded = Tokenizer.from_file(str(files.tokenizer)).encode('the red circle on the left')
+    whole = load_tokenizer('magnet_mm://refshapes')('the red circle on the left')['input_ids']
+    assert encoded.ids[:5] == whole[:5] and len(whole) > 5
+    short = Tokenizer.from_file(str(files.tokenizer)).encode('red')
+    assert short.ids == [2, *load_tokenizer('magnet_mm://refshapes')('red')['input_ids'][1:], 0, 0]

@@ -96,7 +96,10 @@ class HuggingFaceTokenizer(Tokenizer):
         """
         backend = self._tokenizer.backend_tokenizer
         copy = type(backend).from_str(backend.to_str())
-        copy.enable_truncation(max_tokens, direction=self._tokenizer.truncation_side)
+        if self.keep_sep:
+            copy.enable_truncation(max_tokens, direction=self._tokenizer.truncation_side)
+        else:  # its user cuts the ids, [SEP] with the rest
+            copy.no_truncation()
         copy.enable_padding(
             length=max_tokens,
             direction='right',

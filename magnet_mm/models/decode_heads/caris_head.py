@@ -83,7 +83,7 @@ class CARISHead(BaseModule):
         words = self.language(features.words)
         length = words.shape[1]
         prompts = self.visual_prompts.weight.to(words.dtype)
-        words = torch.cat([words, prompts.expand(len(words), -1, -1)], 1)
+        words = torch.cat([words, prompts.expand(words.shape[0], -1, -1)], 1)
         word_mask = F.pad(features.word_mask, (0, len(prompts)), value=1).bool()
         features.pixel_embedding, words = self.pixel_decoder(features.visual, words, word_mask)
         states = torch.stack([words[:, length:].mean(1), words[:, 0]], 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
@@ -48,18 +49,17 @@ class SentenceKernel(nn.Module):
             feature = F.interpolate(feature, scale_factor=2, mode='bilinear', align_corners=False)
             feature = conv(feature)
         pixels = self.project(feature)
-        batch, _, height, width = pixels.shape
+        height, width = pixels.shape[2:]
         numbers = self.kernel(sentence)
-        kernels = numbers[:, :-1].reshape(batch * self.channels, 3, 3)[:, None]
-        # Per sample and channel, then the sum: the batch stays a dimension of every tensor.
-        products = F.conv2d(
-            pixels.reshape(1, batch * self.channels, height, width),
-            kernels,
-            padding=1,
-            groups=batch * self.channels,
+        kernels = numbers[:, :-1].unflatten(1, (self.channels, 9))
+        # What each of nine taps gives at every pixel, then shifted to where it belongs: a grouped
+        # convolution would make the batch a constant of exported files.
+        taps = F.pad(torch.einsum('bct,bchw->bthw', kernels, pixels), (1, 1, 1, 1))
+        logits = sum(
+            taps[:, tap, tap // 3 : tap // 3 + height, tap % 3 : tap % 3 + width]
+            for tap in range(9)
         )
-        logits = products.view(batch, self.channels, height, width).sum(1, keepdim=True)
-        return logits + numbers[:, -1, None, None, None], pixels
+        return (logits + numbers[:, -1, None, None]).unsqueeze(1), pixels
 
 
 @MODELS.register_module()
