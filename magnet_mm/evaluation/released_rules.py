@@ -2,8 +2,9 @@
 """How the systems' released codes make masks of logits and score them, one function per system.
 
 ``ReferringMetric(rule='vlt')`` scores by such a rule, to compare with a published number; the
-standard rule stays the default, and is what systems are compared by. Sources: docs/methods/vlt.md,
-cris.md, efn.md, cmpc.md, lavt.md and rela.md ("released rule"), each from the released code [C].
+standard rule stays the default, and is what systems are compared by. Sources, each from the
+released code [C]: docs/methods/vlt.md, docs/methods/cris.md, docs/methods/efn.md,
+docs/methods/cmpc.md, docs/methods/lavt.md and docs/methods/rela.md.
 
 A rule reads a predicted sample: ``head_logits`` (the head's own, ``[C, h, w]``), ``seg_logits`` (at
 input resolution, ``[C, H, W]``), ``foreground`` and the record of its geometry.

@@ -34,7 +34,7 @@ def test_from_another_directory(tmp_path, monkeypatch):
         ('magnet_swin_refcoco', 'Did you mean magnet_swinb_refcoco'),
         ('lavt_tiny_refshape', 'Did you mean lavt_tiny_refshapes'),
         ('/elsewhere/magnet_swinb_refcoco.py', 'Did you mean magnet_swinb_refcoco'),
-        ('qqqq', 'Shipped: coupalign'),
+        ('qqqq', 'Shipped: caris'),
     ],
 )
 def test_near_matches_are_listed(name, message):

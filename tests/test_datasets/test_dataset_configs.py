@@ -86,7 +86,12 @@ def test_refshapes_config(write_data, monkeypatch, tmp_path):
         assert len(DATASETS.build(config.test_dataloader.dataset)) == length
 
 
-@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*.py')), ids=lambda path: path.stem)
+WHOLE = [
+    path for path in sorted(CONFIGS.glob('*.py')) if path.stem != 'grefshapes'
+]  # its keys alone
+
+
+@pytest.mark.parametrize('path', WHOLE, ids=lambda path: path.stem)
 def test_common_settings(path):
     config = Config.fromfile(path)
     assert config.train_dataloader.sampler == dict(type='EpochSampler', shuffle=True)

@@ -192,5 +192,6 @@ def random_inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegData
         sample = SegDataSample(gt_sem_seg=PixelData(data=mask))
         sample.input_ids = torch.randint(5, vocabulary, (workload.tokens,), generator=generator)
         sample.attention_mask = torch.ones(workload.tokens, dtype=torch.int64)
+        sample.special_tokens_mask = torch.zeros(workload.tokens, dtype=torch.int64)
         samples.append(sample.to(workload.device))
     return images.to(workload.device), samples

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -22,6 +23,14 @@ from magnet_mm.models.decode_heads.vlt_transformer import VLTDecoderLayer, VLTEn
 from magnet_mm.models.layers.keras_layers import relu_dense
 from magnet_mm.models.targets import fractional_masks
 from magnet_mm.structures import CrossModalFeatures, Prediction
+
+
+class TransformerSizes(NamedTuple):
+    """Layers of encoder and decoder each, attention heads, dropout [C]."""
+
+    num_layers: int = 2
+    num_heads: int = 8
+    dropout: float = 0.1
 
 
 @MODELS.register_module()
@@ -67,8 +76,7 @@ class VLTHead(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         norm_cfg = norm_cfg or dict(type='BN', eps=1e-3, momentum=0.01)
-        sizes = dict(dict(num_layers=2, num_heads=8, dropout=0.1), **(transformer or {}))
-        layers, heads, dropout = sizes['num_layers'], sizes['num_heads'], sizes['dropout']
+        layers, heads, dropout = TransformerSizes(**(transformer or {}))
         self.grid = tuple(grid)
         self.pixel_channels = channels
         self.foreground = ForegroundRule('sigmoid', threshold, align_corners=self.align_corners)

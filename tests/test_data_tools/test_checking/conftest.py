@@ -20,6 +20,16 @@ COUNTS = {'train': 12, 'val': 6, 'testA': 4, 'testB': 4}
 def _sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('checking') / 'refshapes'
     write_refshapes(root, seed=5, counts=COUNTS)
+    for name in ('grefs(unc).json', 'refs(pairs).p'):  # one refs file; the others: whole_root
+        (root / 'refshapes' / name).rename(root.parent / name)
+    return root
+
+
+@pytest.fixture
+def whole_root(_sound: Path, root: Path) -> Path:
+    """The sound root with all that the generator writes."""
+    for name in ('grefs(unc).json', 'refs(pairs).p'):
+        shutil.copy(_sound.parent / name, root / 'refshapes' / name)
     return root
 
 

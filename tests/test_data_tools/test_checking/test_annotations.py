@@ -25,6 +25,13 @@ def test_a_sound_root(root, problems):
     assert result.expressions == sum(len(ref['sentences']) for ref in refs)
 
 
+def test_sentences_of_nothing_and_pairs_are_sound_too(whole_root, problems):
+    found, result = problems(whole_root)
+    assert found == {} and result.ok
+    names = {name for file in result.refs_files for name in file.splits}
+    assert len(result.refs_files) == 3 and {'val_absent', 'val_pairs'} <= names
+
+
 def test_mmdetection_layout(root, problems):
     (root / 'images/mscoco/images/train2014').rename(root / 'train2014')
     shutil.rmtree(root / 'images')

@@ -65,7 +65,7 @@ class FakeReferringDataset(DATASETS.get('ReferringDataset')):
     """A ReferringDataset without files."""
 
     def __init__(self, test_mode):
-        self.test_mode = test_mode
+        self.test_mode = self.per_sentence = test_mode
 
     def __len__(self):
         return 2

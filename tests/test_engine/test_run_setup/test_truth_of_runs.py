@@ -24,6 +24,7 @@ from magnet_mm.engine.hooks.image_sizes_hook import check_sizes
 from magnet_mm.engine.run_setup import runtime
 from magnet_mm.engine.run_setup.test_time_augmentation import multi_scale_pipeline
 from magnet_mm.errors import ConfigError
+from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.mmseg_entries import refuse_sentences
 from magnet_mm.models import ReferringSegmentor
 
@@ -208,8 +209,8 @@ def test_truth_37_models_and_pipelines_of_classes(name, tmp_path):
     assert {k: v.shape for k, v in built.items()} == {k: v.shape for k, v in plain.items()}
     steps = InferencePipeline(classes)
     assert steps.max_tokens == 20
-    metadata = ExportMetadata.from_config(classes, 'a.py', 'a.pth', 1)
-    assert metadata == ExportMetadata.from_config(cfg, 'a.py', 'a.pth', 1)
+    rest = ('a.py', 'a.pth', ForegroundRule(), ())
+    assert ExportMetadata.from_config(classes, *rest) == ExportMetadata.from_config(cfg, *rest)
     assert multi_scale_pipeline(classes.test_dataloader.dataset.pipeline, (1, 0.8))
     with pytest.raises(ConfigError, match='ReferringSegInferencer'):
         refuse_sentences(classes, 'x')

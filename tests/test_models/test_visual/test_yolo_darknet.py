@@ -6,6 +6,7 @@ import torch
 from mmdet.models.backbones import Darknet
 from mmdet.models.dense_heads import YOLOV3Head
 from mmdet.models.necks import YOLOV3Neck
+from mmengine.registry import DefaultScope
 
 from magnet_mm.errors import CheckpointError, ConfigError
 from magnet_mm.models import StagewiseDarknet, YoloDarknet
@@ -59,13 +60,14 @@ def test_a_number_that_is_none():
 
 def test_a_whole_detector_is_loaded(tmp_path):
     """mmdet's YOLOv3: the six are five of its neck and the bridge of its head."""
-    detector = torch.nn.ModuleDict(
-        dict(
-            backbone=Darknet(out_indices=(3, 4, 5)),
-            neck=YOLOV3Neck(3, [64, 32, 16], [32, 16, 8]),
-            bbox_head=YOLOV3Head(2, [32, 16, 8], [64, 32, 16]),
+    with DefaultScope.overwrite_default_scope('mmdet'):  # the head looks its coder up
+        detector = torch.nn.ModuleDict(
+            dict(
+                backbone=Darknet(out_indices=(3, 4, 5)),
+                neck=YOLOV3Neck(3, [64, 32, 16], [32, 16, 8]),
+                bbox_head=YOLOV3Head(2, [32, 16, 8], [64, 32, 16]),
+            )
         )
-    )
     for buffer in detector.buffers():
         if buffer.is_floating_point():
             buffer.uniform_(0.5, 1)
