@@ -18,7 +18,7 @@ def export_and_compare(config, checkpoint, format):
     run = FORMATS[format].load(files.model)
     # Two batch sizes, neither of them the one that was recorded.
     assert largest_difference(files, run, batches=(1, 3)) < 1e-3
-    inputs = files.network.example_inputs(2, (64, 64), 20, seed=7)
+    inputs = files.network.example_inputs(2, (64, 64), files.description.max_tokens, seed=7)
     logits = masks_of(files.network(*inputs))
     assert logits.std() > 1e-2
     other_words = torch.where(inputs[1] > 0, inputs[1] % 40 + 6, inputs[1])

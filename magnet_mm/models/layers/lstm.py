@@ -39,13 +39,17 @@ class ForgetBiasLSTM(nn.LSTM):
         Returns:
             Outputs ``[B, T, H]``, 0 at padding, and the last state ``[B, H]``, 0 without a word.
         """
-        # Real words first, in their order: what stands behind them cannot change them.
-        order = mask.argsort(dim=1, descending=True, stable=True)
+        # Real words first, in their order: what stands behind them cannot change them. Counted, not
+        # sorted, because ONNX has no stable sort.
+        real, count = mask.cumsum(1), mask.sum(1, keepdim=True)
+        place = torch.where(mask > 0, real - 1, count + (1 - mask).cumsum(1) - 1)
+        position = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        order = torch.zeros_like(position).scatter(1, place, position)
         outputs, _ = super().forward(_rows(words, order))
         outputs = outputs * mask.gather(1, order).unsqueeze(-1).to(outputs.dtype)
         last = (mask.sum(1) - 1).clamp(min=0)
         state = outputs.gather(1, last[:, None, None].expand(-1, 1, outputs.shape[2])).squeeze(1)
-        return _rows(outputs, order.argsort(dim=1)), state
+        return _rows(outputs, place), state
 
 
 def _rows(values: Tensor, order: Tensor) -> Tensor:
