@@ -15,7 +15,7 @@ from torch import Tensor
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import encode_mask
 from magnet_mm.evaluation.foreground import ForegroundRule
-from magnet_mm.evaluation.geometry import to_original
+from magnet_mm.evaluation.geometry import original_foreground
 
 #: Note of a result whose model says that nothing is meant.
 NOTHING_MATCHES = 'nothing in this picture matches'
@@ -83,11 +83,9 @@ def foreground_logits(sample: SegDataSample) -> tuple[Tensor, ForegroundRule]:
             'The weights are of a training that diverged; use an earlier checkpoint.'
         )
     try:
-        rule = ForegroundRule.of(sample, logits.shape[0])
-        foreground = rule.foreground(logits)
+        return original_foreground(logits, sample.metainfo)
     except ConfigError as error:
         raise DataError(f'{sample.get("img_path")}, "{sample.expression}": {error}') from error
-    return to_original(foreground, sample.metainfo, align_corners=rule.align_corners), rule
 
 
 def make_result(

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from magnet_mm.errors import DataError
+from magnet_mm.evaluation.foreground import ForegroundRule
 
 _RECORD = ('img_shape', 'ori_shape')
 
@@ -64,6 +65,25 @@ def to_original(
     size = tuple(metainfo.get('ori_shape', ())[:2])
     maps = _content(maps, metainfo)
     return _resize(maps, size, mode, align_corners)
+
+
+def original_foreground(logits: Tensor, sample: Mapping[str, Any]) -> tuple[Tensor, ForegroundRule]:
+    """Take a predicted sample's logits to its image, for metric, inferencer and pictures alike.
+
+    Args:
+        logits: the sample's ``seg_logits [C, H, W]``.
+        sample: the rule and the record of the geometry, see this module's text.
+
+    Returns:
+        Foreground logits ``[*ori_shape]``, float32, and the rule that makes a mask of them.
+
+    Raises:
+        ConfigError: for channels that do not fit the rule.
+        DataError: as :func:`to_original`.
+    """
+    rule = ForegroundRule.of(sample, logits.shape[0])
+    foreground = rule.foreground(logits.float())
+    return to_original(foreground, sample, align_corners=rule.align_corners), rule
 
 
 def to_other_input(

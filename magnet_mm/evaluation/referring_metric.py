@@ -23,8 +23,7 @@ from torch import Tensor
 
 from magnet_mm.datasets.annotations.checks import check_kind
 from magnet_mm.errors import ConfigError, DataError
-from magnet_mm.evaluation.foreground import ForegroundRule
-from magnet_mm.evaluation.geometry import to_original
+from magnet_mm.evaluation.geometry import original_foreground
 from magnet_mm.evaluation.released_rules import RELEASED_RULES
 from magnet_mm.evaluation.results_io import (
     Item,
@@ -261,9 +260,7 @@ def _original_prediction(logits: Tensor | None, sample: dict, name: str) -> Tens
     if logits is None:
         raise DataError(f"{name} has no seg_logits; resolution='original' needs them")
     try:
-        rule = ForegroundRule.of(sample, logits.shape[0])
-        foreground = rule.foreground(logits.float())
-        original = to_original(foreground, sample, align_corners=rule.align_corners)
+        original, rule = original_foreground(logits, sample)
     except (ConfigError, DataError) as error:
         raise DataError(f'{name}: {error}') from error
     return rule.mask(original) & (not sample.get('pred_no_target', False))

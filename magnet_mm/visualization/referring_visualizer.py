@@ -13,7 +13,7 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from magnet_mm.evaluation.geometry import to_original
+from magnet_mm.evaluation.geometry import original_foreground, to_original
 from magnet_mm.visualization.panels import MAX_PANEL, draw_panels
 
 
@@ -52,9 +52,10 @@ class ReferringVisualizer(SegLocalVisualizer):
         ground_truth = _mask(data_sample, 'gt_sem_seg') if draw_gt else None
         prediction = _mask(data_sample, 'pred_sem_seg') if draw_pred else None
         iou = _iou(ground_truth, prediction)
-        ground_truth, prediction = (
-            _on_the_image(mask, image, data_sample) for mask in (ground_truth, prediction)
-        )
+        if ground_truth is not None:
+            ground_truth = _on_the_image(ground_truth, image, data_sample)
+        if prediction is not None:
+            prediction = _prediction_on_the_image(prediction, image, data_sample)
         return draw_panels(
             image,
             expression=None if data_sample is None else data_sample.get('expression'),
@@ -115,15 +116,28 @@ def _mask(data_sample: SegDataSample | None, field: str) -> np.ndarray | None:
     return np.asarray(data.cpu() if isinstance(data, torch.Tensor) else data).squeeze(0)
 
 
-def _on_the_image(
-    mask: np.ndarray | None, image: np.ndarray, data_sample: SegDataSample | None
-) -> np.ndarray | None:
+def _prediction_on_the_image(
+    mask: np.ndarray, image: np.ndarray, data_sample: SegDataSample
+) -> np.ndarray:
+    """Make the mask that the inferencer gives, of the logits; without them resize the mask."""
+    metainfo = data_sample.metainfo
+    recorded = {'img_shape', 'ori_shape'} <= set(metainfo)
+    if 'seg_logits' not in data_sample or not recorded or mask.shape == image.shape[:2]:
+        return _on_the_image(mask, image, data_sample)
+    if data_sample.get('pred_no_target', False):
+        return np.zeros(metainfo['ori_shape'][:2], bool)
+    logits = torch.as_tensor(data_sample.seg_logits.data)
+    foreground, rule = original_foreground(logits, metainfo)
+    return rule.mask(foreground).cpu().numpy()
+
+
+def _on_the_image(mask: np.ndarray, image: np.ndarray, data_sample: SegDataSample) -> np.ndarray:
     """Take a mask of the network's input to where the original image shows it.
 
     Without a record of the geometry, or beside the network's input itself, the mask covers the
     image.
     """
-    if mask is None or mask.shape == image.shape[:2]:
+    if mask.shape == image.shape[:2]:
         return mask
     if not {'img_shape', 'ori_shape'} <= set(data_sample.metainfo):
         return mask

@@ -1,10 +1,11 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Metric, inferencer and test-time augmentation take logits back to the image alike."""
+"""Metric, inferencer, pictures and test-time augmentation take logits back to the image alike."""
 
 from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from magnet_mm.evaluation import encode_mask
 from magnet_mm.evaluation.referring_metric import ReferringMetric
 from magnet_mm.evaluation.results_io import decode_mask
 from magnet_mm.models.segmentors.tta_model import _merge
+from magnet_mm.visualization.referring_visualizer import _prediction_on_the_image
 
 RECORDS = {
     'keep_ratio': dict(img_shape=(24, 32)),
@@ -54,7 +56,7 @@ def sample_of(name: str) -> SegDataSample:
 
 
 @pytest.mark.parametrize('name', RECORDS)
-def test_truth_2_metric_inferencer_and_augmentation_agree_to_the_pixel(name, tmp_path):
+def test_truth_2_metric_inferencer_pictures_and_augmentation_agree_to_the_pixel(name, tmp_path):
     sample = sample_of(name)
     metric = ReferringMetric(resolution='original', output_dir=tmp_path, keep_results=True)
     metric.process(None, [copy.deepcopy(sample).to_dict()])
@@ -62,6 +64,13 @@ def test_truth_2_metric_inferencer_and_augmentation_agree_to_the_pixel(name, tmp
     assert scores['oIoU'] == pytest.approx(100)
     scored = decode_mask(metric.items[0]['prediction']).astype(bool)
     assert (make_result(copy.deepcopy(sample), 'a').mask == scored).all()
+    drawn = _prediction_on_the_image(np.zeros((1, 1), bool), np.zeros((48, 64, 3)), sample)
+    assert (drawn == scored).all()
+    sample_of_arrays = copy.deepcopy(sample).numpy()
+    drawn = _prediction_on_the_image(
+        np.zeros((1, 1), bool), np.zeros((48, 64, 3)), sample_of_arrays
+    )
+    assert (drawn == scored).all()
     if name != 'padding':  # augmented samples come from the segmentor, which cuts padding off
         assert (make_result(_merge([sample]), 'a').mask == scored).all()
 
