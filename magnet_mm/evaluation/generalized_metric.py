@@ -37,7 +37,7 @@ class GeneralizedReferringMetric(ReferringMetric):
         **kwargs: see :class:`ReferringMetric`.
 
     Raises:
-        ConfigError: for ``min_target_pixels`` < 1, or a ``rule`` of a system.
+        ConfigError: for ``min_target_pixels`` < 1, a ``rule`` of a system, or ``boundary``.
     """
 
     counted = (*ReferringMetric.counted, 'predicted')
@@ -50,6 +50,11 @@ class GeneralizedReferringMetric(ReferringMetric):
             raise ConfigError(
                 'GeneralizedReferringMetric has the rule of ReLA already, and no other: leave out '
                 f'rule={self.rule!r}.'
+            )
+        if self.boundary:
+            raise ConfigError(
+                'Boundary IoU is not defined where nothing is meant: leave out boundary=True of '
+                'GeneralizedReferringMetric.'
             )
         self.count_ignored = count_ignored
         if min_target_pixels < 1:

@@ -108,6 +108,19 @@ def test_masks_at_input_resolution():
     )
 
 
+def test_boundary_iou_beside_the_others(tmp_path):
+    one, other = np.zeros((2, 50, 50))  # 2 % of the diagonal are 1 pixel
+    one[10:20, 10:20] = 1
+    other[10:20, 10:22] = 1
+    samples = [make_sample(one, other, 0), make_sample(one, one, 1)]
+    scores = evaluate(ReferringMetric(boundary=True, output_dir=tmp_path), samples)
+    assert scores['Boundary IoU'] == pytest.approx(100 * (28 / 48 + 1) / 2)
+    assert scores['mIoU'] == pytest.approx(100 * (100 / 120 + 1) / 2)
+    first, _ = read_items(tmp_path / 'items_refshapes_val.jsonl')
+    assert (first['boundary_intersection'], first['boundary_union']) == (28, 48)
+    assert 'Boundary IoU' not in evaluate(ReferringMetric(), samples)
+
+
 @pytest.mark.parametrize('channels', [1, 2])
 def test_original_resolution_of_a_non_square_image(channels):
     # Two columns of logits become six: -1, -0.48, 0.04, ... 1.6 with align_corners=True (four
