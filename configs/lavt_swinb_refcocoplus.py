@@ -1,23 +1,15 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-# LAVT, Swin-B + BERT-base, RefCOCO+ (unc): 4 GPUs x 8, 40 epochs, 480x480 [C].
+# LAVT, Swin-B + BERT-base, RefCOCO+ (unc); else as lavt_swinb_refcoco.py.
 #   tools/dist_train.sh configs/lavt_swinb_refcocoplus.py 4
-_base_ = [
-    './_base_/models/lavt_swinb.py',
-    './_base_/datasets/refcocoplus.py',
-    './_base_/schedules/schedule_40e.py',  # AdamW 5e-5, weight decay 0.01, poly 0.9 [C]
-    './_base_/default_runtime.py',
-]
+_base_ = './lavt_swinb_refcoco.py'
 
-# A sentence of more than 20 tokens is cut with its [SEP] (docs/fidelity.md) [C].
-train_pipeline = [
-    dict(step, keep_sep=False) if step['type'] == 'TokenizeExpression' else step
-    for step in _base_.train_pipeline
-]
-test_pipeline = train_pipeline
-
-train_dataloader = dict(
-    batch_size=8,  # per GPU: 32 over 4 GPUs [C]
-    dataset=dict(pipeline=train_pipeline),
+test_splits = ['val', 'testA', 'testB']  # splits of the refs file that can be scored [docs/data.md]
+benchmark = dict(
+    ann_file='refcoco+/instances.json',
+    refs_file='refcoco+/refs(unc).p',
+    dataset_name='refcocoplus',
 )
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+
+train_dataloader = dict(dataset=benchmark)
+val_dataloader = dict(dataset=benchmark)
+test_dataloader = dict(dataset=benchmark)
