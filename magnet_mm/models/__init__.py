@@ -3,6 +3,7 @@
 
 from magnet_mm.models.auxiliary_heads import (
     AlignmentLoss,
+    BoundaryHead,
     MaskGroundingHead,
     PixelContrastHead,
     StageAlignmentHead,
@@ -51,6 +52,7 @@ from magnet_mm.models.visual import (
 
 __all__ = [
     'AlignmentLoss',
+    'BoundaryHead',
     'CARISHead',
     'CRISHead',
     'ClipTextEncoder',
