@@ -84,7 +84,7 @@ def test_data_and_metric_build(config):
         else:
             assert tuple(steps['Resize']['scale']) == size
             assert steps['Resize']['keep_ratio'] is False
-    assert config.train_dataloader.sampler.type == 'EpochSampler'
+    assert config.train_dataloader.sampler.type in ('EpochSampler', 'ImageWiseSampler')
     dataset = DATASETS.build(dict(config.val_dataloader.dataset, lazy_init=True))
     assert dataset.test_mode
     assert METRICS.build(config.val_evaluator).resolution == 'input'

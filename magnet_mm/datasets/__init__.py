@@ -5,7 +5,7 @@ from magnet_mm.datasets.generalized_dataset import GeneralizedReferringDataset
 from magnet_mm.datasets.jsonl_dataset import JsonLinesReferringDataset
 from magnet_mm.datasets.mixed_dataset import MixedReferringDataset
 from magnet_mm.datasets.referring_dataset import ReferringDataset
-from magnet_mm.datasets.samplers import EpochIndex, EpochSampler, ImageSampler
+from magnet_mm.datasets.samplers import EpochIndex, EpochSampler, ImageSampler, ImageWiseSampler
 from magnet_mm.datasets.transforms import (
     LoadReferringImage,
     LoadReferringMask,
@@ -18,6 +18,7 @@ __all__ = [
     'EpochSampler',
     'GeneralizedReferringDataset',
     'ImageSampler',
+    'ImageWiseSampler',
     'JsonLinesReferringDataset',
     'LoadReferringImage',
     'LoadReferringMask',

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Neighbouring test items with the same image: it is read and resized once."""
+"""Neighbouring items with the same image: it is read and resized once."""
 
 from __future__ import annotations
 

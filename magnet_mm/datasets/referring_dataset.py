@@ -125,8 +125,7 @@ class ReferringDataset(BaseDataset):
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'prepare'):
                 transform.prepare()
-        if self.test_mode:
-            self._run = ImageSharingPipeline(self.pipeline.transforms, (LoadReferringMask,))
+        self._run = ImageSharingPipeline(self.pipeline.transforms, (LoadReferringMask,))
 
     def read_records(self) -> list[dict]:
         """One record per ref of the split; other file formats override this."""
@@ -196,7 +195,7 @@ class ReferringDataset(BaseDataset):
         info = self.get_data_info(idx)
         where = f'{printable(info["img_path"])} (ref {info["ref_id"]} of {self.refs_file})'
         try:
-            data = self._run(info) if self.test_mode else self.pipeline(info)
+            data = self._run(info)
         except Exception as error:
             # Transforms write into `info`: without an image, it was the loading that failed.
             if isinstance(error, DataError | ConfigError) or 'img' in info:

@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Samplers: indices that carry the epoch, and test items grouped by image."""
+"""Samplers: indices that carry the epoch, and items grouped by image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Iterator, Sized
 from numbers import Integral
 from typing import Any
 
+import torch
 from mmengine.dataset import DefaultSampler
 from mmseg.registry import DATA_SAMPLERS
+from torch import Tensor
+
+from magnet_mm.errors import ConfigError
 
 
 class EpochIndex(int):
@@ -89,7 +93,10 @@ class EpochSampler(DefaultSampler):
     def __iter__(self) -> Iterator[EpochIndex]:
         """Yield this rank's indices, each with the current epoch and the seed."""
         epoch, seed = self.epoch, self.seed
-        return (EpochIndex(index, epoch, seed) for index in super().__iter__())
+        return (EpochIndex(index, epoch, seed) for index in self._indices())
+
+    def _indices(self) -> Iterator[int]:
+        return super().__iter__()
 
 
 def drawing_datasets(dataset: Any) -> Iterator[Any]:
@@ -103,6 +110,41 @@ def drawing_datasets(dataset: Any) -> Iterator[Any]:
 
 
 @DATA_SAMPLERS.register_module()
+class ImageWiseSampler(EpochSampler):
+    """`EpochSampler` that hands out the items of an image one after the other.
+
+    A batch then holds a few images, each with all that is said of it (at its two ends an image may
+    be cut), and the model encodes each image once (`ReferringSegmentor.loss`). The images, and
+    the items of each, are shuffled in every epoch as a function of (seed, epoch). Every rank gets
+    one stretch of the order.
+
+    Args:
+        dataset: a `ReferringDataset`, or a wrapper of some that finds `get_data_info(index)`
+            (`ConcatDataset`, `RepeatDataset`). All annotations are looked through once.
+        **kwargs: `shuffle`, `seed`, `round_up` of mmengine's `DefaultSampler`.
+
+    Raises:
+        ConfigError: when the dataset does not say on which image an item is.
+
+    Source: our choice (docs/training.md, "Image-wise batches").
+    """
+
+    def __init__(self, dataset: Sized, **kwargs: Any) -> None:
+        super().__init__(dataset, **kwargs)
+        self._images = image_numbers(dataset)
+
+    def _indices(self) -> Iterator[int]:
+        order = torch.arange(len(self._images))
+        places = order  # of the images
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(len(order), generator=generator)
+            places = torch.randperm(len(order), generator=generator)
+        order = order[places[self._images[order]].argsort(stable=True)]
+        return _stretch(order, self)
+
+
+@DATA_SAMPLERS.register_module()
 class ImageSampler(DefaultSampler):
     """Test items in the order of their images, so that a batch holds sentences of one image.
 
@@ -111,7 +153,7 @@ class ImageSampler(DefaultSampler):
     order: the metric sorts the items.
 
     Args:
-        dataset: a `ReferringDataset`, or another with `get_data_info(index)['img_path']`.
+        dataset: as of `ImageWiseSampler`.
         seed: not used; the Runner gives it to every sampler.
     """
 
@@ -120,11 +162,30 @@ class ImageSampler(DefaultSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Yield this rank's indices."""
-        position: dict[str, int] = {}
-        images = [
-            position.setdefault(self.dataset.get_data_info(index)['img_path'], len(position))
-            for index in range(len(self.dataset))
-        ]
-        order = sorted(range(len(images)), key=images.__getitem__)  # stable
-        order = (order * -(-self.total_size // max(len(order), 1)))[: self.total_size]
-        return iter(order[self.rank * self.num_samples : (self.rank + 1) * self.num_samples])
+        return _stretch(image_numbers(self.dataset).argsort(stable=True), self)
+
+
+def image_numbers(dataset: Sized) -> Tensor:
+    """Return the number of every item's image file, int64 ``[len(dataset)]``.
+
+    Raises:
+        ConfigError: when the dataset does not say on which image an item is.
+    """
+    numbers: dict[str, int] = {}
+    try:
+        paths = (dataset.get_data_info(index)['img_path'] for index in range(len(dataset)))
+        return torch.tensor([numbers.setdefault(path, len(numbers)) for path in paths]).long()
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f'{type(dataset).__name__} does not say on which image an item is (its '
+            'get_data_info(index) must have img_path), so that items cannot be grouped by image. '
+            'Use `indices` of the dataset instead of a Subset, or '
+            "sampler=dict(type='EpochSampler')."
+        ) from error
+
+
+def _stretch(order: Tensor, sampler: DefaultSampler) -> Iterator[int]:
+    """Return one rank's part of an order, filled up with items from its start to the total size."""
+    repeats = -(-sampler.total_size // max(len(order), 1))
+    filled = order.repeat(repeats)[: sampler.total_size]
+    return iter(filled.tensor_split(sampler.world_size)[sampler.rank].tolist())

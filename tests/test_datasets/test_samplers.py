@@ -5,11 +5,19 @@ import copy
 import pickle
 
 import pytest
-from mmengine.dataset import DefaultSampler
+import torch
+from mmengine.dataset import ConcatDataset, DefaultSampler, RepeatDataset
 from mmseg.registry import DATA_SAMPLERS
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, Subset
 
-from magnet_mm.datasets import EpochIndex, EpochSampler, ImageSampler, ReferringDataset
+from magnet_mm.datasets import (
+    EpochIndex,
+    EpochSampler,
+    ImageSampler,
+    ImageWiseSampler,
+    ReferringDataset,
+)
+from magnet_mm.errors import ConfigError
 
 
 def test_epoch_index_is_an_int_and_pickles():
@@ -114,6 +122,86 @@ def test_ranks_get_neighbours_and_every_item(monkeypatch):
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
         parts.append(list(ImageSampler(Images('ababa'))))
     assert parts == [[0, 2], [4, 1], [3, 0]]  # the padding is the last item of the last rank
+
+
+def _images_in_order(indices: list, names: str) -> str:
+    return ''.join(names[index] for index in indices)
+
+
+def test_every_item_once_an_epoch_and_images_together():
+    names = 'abacbdaecb'
+    sampler = DATA_SAMPLERS.build(
+        dict(type='ImageWiseSampler', dataset=Images(names), shuffle=True, seed=4)
+    )
+    orders, first_of_a = [], set()
+    for epoch in range(6):
+        sampler.set_epoch(epoch)
+        indices = list(sampler)
+        assert sorted(indices) == list(range(10)) and len(sampler) == 10
+        assert {(type(i), i.epoch, i.seed, i.position == i) for i in indices} == {
+            (EpochIndex, epoch, 4, True)
+        }
+        seen = _images_in_order(indices, names)
+        assert all(seen.count(name * names.count(name)) == 1 for name in 'abcde')
+        orders.append(seen)
+        first_of_a.add(next(index for index in indices if names[index] == 'a'))
+    assert len(set(orders)) > 3 and len(first_of_a) > 1  # images, and the items of one
+    again = ImageWiseSampler(Images(names), shuffle=True, seed=4)  # a resumed run
+    again.set_epoch(5)
+    assert _images_in_order(again, names) == orders[5]
+    assert list(ImageWiseSampler(Images('babcab'), shuffle=False, seed=0)) == [0, 2, 5, 1, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ('round_up', 'lengths'), [(True, [2, 2, 2]), (False, [2, 2, 1])], ids=['padded', 'as it is']
+)
+def test_ranks_share_an_epoch(monkeypatch, round_up, lengths):
+    parts = []
+    for rank in range(3):
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
+        sampler = ImageWiseSampler(Images('ababa'), shuffle=True, seed=1, round_up=round_up)
+        parts.append(list(sampler))
+        assert len(sampler) == len(parts[-1])
+    assert list(map(len, parts)) == lengths
+    order = sum(parts, [])
+    assert sorted(order[:5]) == [0, 1, 2, 3, 4] and order[5:] == order[: len(order) - 5]
+
+
+@pytest.mark.parametrize(
+    'wrap', [lambda data: RepeatDataset(data, 2), lambda data: ConcatDataset([data, data])]
+)
+def test_wrapped_datasets_are_grouped_too(dataset, wrap):
+    whole = wrap(dataset)
+    indices = list(ImageWiseSampler(whole, shuffle=True, seed=3))
+    assert sorted(indices) == list(range(8))
+    paths = [dataset.get_data_info(index % 4)['img_path'] for index in indices]
+    changes = sum(a != b for a, b in zip(paths, paths[1:], strict=False))
+    assert changes == len(set(paths)) - 1
+    assert whole[indices[0]]['data_samples'].img_path == paths[0]
+
+
+def test_a_wrapper_that_hides_the_images_is_refused(dataset):
+    with pytest.raises(ConfigError, match='Subset does not say on which image'):
+        ImageWiseSampler(Subset(dataset, [0, 2]))
+    with pytest.raises(ConfigError, match='list does not say'):
+        list(ImageSampler([1, 2]))
+
+
+def test_image_wise_batches_of_workers_repeat_those_of_none(dataset):
+    def drawn(workers):
+        sampler = ImageWiseSampler(dataset, shuffle=True, seed=11)
+        loader = DataLoader(
+            dataset, batch_size=3, sampler=sampler, num_workers=workers, collate_fn=list
+        )
+        return [
+            (sample['data_samples'].ref_id, sample['data_samples'].sent_id, sample['inputs'])
+            for batch in loader
+            for sample in batch
+        ]
+
+    for ours, expected in zip(drawn(2), drawn(0), strict=True):
+        assert ours[:2] == expected[:2]
+        assert torch.equal(ours[2], expected[2])
 
 
 def test_truth_1_an_index_keeps_its_epoch_through_arithmetic():

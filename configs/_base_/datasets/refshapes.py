@@ -25,7 +25,8 @@ train_dataloader = dict(
     num_workers=1,  # our choice: enough, and the two cores of the demo have other work
     persistent_workers=True,  # our choice, as mmseg
     drop_last=True,  # our choice: no small last batch
-    sampler=dict(type='EpochSampler', shuffle=True),
+    # our choice: the sentences of an image in one batch, each image encoded once
+    sampler=dict(type='ImageWiseSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -229,14 +229,21 @@ class ReferringSegmentor(EncoderDecoder):
         return self.predict_tensors(images, input_ids, attention_mask, image_of, **text).masks
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Losses of the decode head (``decode.*``), the auxiliary (``aux_<k>.*``) and others."""
+        """Losses of the decode head (``decode.*``), the auxiliary (``aux_<k>.*``) and others.
+
+        Neighbours with the same image, in every pixel, have it encoded once, up to the first fusion
+        (:func:`shared_images`); what augmentation made different is not the same.
+        """
         text = stack_text(data_samples)
         word_targets = None
         for head in self._corrupting_heads:
             text['input_ids'], word_targets = head.corrupt_text(
                 text['input_ids'], stack_special_tokens(data_samples)
             )
-        features = self.extract_feat(inputs, **text, final_words=self._words_are_read)
+        images, image_of = shared_images(inputs)
+        features = self.extract_feat(
+            images, **text, final_words=self._words_are_read, image_of=image_of
+        )
         features.word_targets = word_targets
         losses = self._decode_head_forward_train(features, data_samples)
         losses.update(self._auxiliary_head_forward_train(features, data_samples))

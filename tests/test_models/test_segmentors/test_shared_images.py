@@ -63,6 +63,52 @@ def test_equal_to_one_by_one_and_encoded_once(model, make_samples):
     assert (shared[0].seg_logits.data - shared[1].seg_logits.data).abs().max() > 1e-3
 
 
+def _loss_and_gradients(model, images, samples):
+    torch.manual_seed(3)  # the words that Mask Grounding hides, the pixels that CAL draws
+    model.zero_grad()
+    losses = model.loss(images, samples)
+    model.parse_losses(losses)[0].backward()
+    gradients = {
+        name: parameter.grad.clone()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    return losses, gradients
+
+
+def test_losses_and_gradients_as_if_encoded_one_by_one(model, make_samples, monkeypatch):
+    """Without dropout and batch statistics, which see what they are given."""
+    model.double()
+    images, samples = make_samples(batch=4, lengths=(10, 7, 4, 9))
+    images = images.double()
+    images[1] = images[0]
+    images[3] = images[2]
+    sizes = []
+    model.backbone.visual.patch_embed.register_forward_hook(
+        lambda _, inputs, __: sizes.append(len(inputs[0]))
+    )
+    losses, gradients = _loss_and_gradients(model, images, samples)
+    module = 'magnet_mm.models.segmentors.referring_segmentor.shared_images'
+    monkeypatch.setattr(module, lambda images: (images, None))
+    expected, expected_gradients = _loss_and_gradients(model, images, samples)
+    assert sizes == [2, 4]
+    assert list(losses) == list(expected) and gradients.keys() == expected_gradients.keys()
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, expected[name], rtol=1e-6, atol=1e-6, msg=name)
+    largest = max(gradient.abs().max() for gradient in expected_gradients.values())
+    for name, gradient in gradients.items():
+        difference = (gradient - expected_gradients[name]).abs().max()
+        assert difference < 1e-6 * largest, name
+
+
+def test_another_augmentation_is_another_image():
+    image = torch.rand(3, 4, 4)
+    flipped = image.flip(-1)
+    images, image_of = shared_images(torch.stack([image, flipped, flipped]))
+    assert torch.equal(images, torch.stack([image, flipped]))
+    assert image_of.tolist() == [0, 1, 1]
+
+
 def test_image_of_may_repeat_in_any_order(model, make_samples):
     images, samples = make_samples(batch=3)
     text = tuple(stack_text(samples).values())
