@@ -59,3 +59,16 @@ test_dataloader = val_dataloader  # tools/test.py --splits chooses others of `te
 
 val_evaluator = dict(type='ReferringMetric')  # oIoU, mIoU, P@X at input resolution [C LAVT]
 test_evaluator = val_evaluator
+
+# What tools/test.py --splits takes from other files of RefShapes (docs/no_target.md)
+special_splits = dict(
+    val_pairs=dict(
+        dataset=dict(type=dataset_type, refs_file='refshapes/refs(pairs).p'),
+        evaluator=dict(type='PairReferringMetric'),
+    ),
+    val_absent=dict(
+        dataset=dict(type='GeneralizedReferringDataset', refs_file='refshapes/grefs(unc).json'),
+        # of a model without an answer, fewer than 50 of 80 x 80 pixels say "no target" (our choice)
+        evaluator=dict(type='GeneralizedReferringMetric', min_target_pixels=50),
+    ),
+)

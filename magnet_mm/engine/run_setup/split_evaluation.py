@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -20,13 +20,17 @@ from magnet_mm.config_types import type_name
 from magnet_mm.errors import ConfigError
 
 
-def build_split_datasets(dataset: dict, splits: Sequence[str] | None = None) -> dict[str, Any]:
+def build_split_datasets(
+    dataset: dict, splits: Sequence[str] | None = None, special: Mapping[str, dict] | None = None
+) -> dict[str, Any]:
     """Build the test dataset once per split.
 
     Args:
         dataset: Config of a ``ReferringDataset``.
         splits: Splits of its refs file, or controls of one (``val_shuffled``, ``val_blank``). None
             means the split of the config.
+        special: By split, under ``dataset``, what is changed in the config where the split is of
+            another file (``special_splits`` of the config).
 
     Returns:
         The datasets by split.
@@ -44,7 +48,11 @@ def build_split_datasets(dataset: dict, splits: Sequence[str] | None = None) -> 
             f'a {type_name(dataset)} without one.'
         )
     plain = {key: value for key, value in dataset.items() if key != 'expressions'}
-    return {split: DATASETS.build({**plain, 'split': split}) for split in splits}
+    changes = {split: (special or {}).get(split, {}).get('dataset', {}) for split in splits}
+    return {
+        split: DATASETS.build({**plain, **change, 'split': split})
+        for split, change in changes.items()
+    }
 
 
 def evaluate_splits(
@@ -53,7 +61,8 @@ def evaluate_splits(
     """Evaluate the runner's model on each split; the checkpoint is loaded once.
 
     Args:
-        runner: A runner whose config has ``test_dataloader``, ``test_evaluator``, ``test_cfg``.
+        runner: A runner whose config has ``test_dataloader``, ``test_evaluator``, ``test_cfg``,
+            and maybe ``special_splits``, whose ``evaluator`` replaces the other.
         splits: Split names, see :func:`build_split_datasets`.
         output_dir: Where the metric writes per-item results, each split in a folder of its name.
 
@@ -65,8 +74,10 @@ def evaluate_splits(
     """
     cfg = runner.cfg
     results = {}
-    for split, dataset in build_split_datasets(cfg.test_dataloader.dataset, splits).items():
-        evaluator = copy.deepcopy(cfg.test_evaluator)
+    special = cfg.get('special_splits', {})
+    datasets = build_split_datasets(cfg.test_dataloader.dataset, splits, special)
+    for split, dataset in datasets.items():
+        evaluator = copy.deepcopy(special.get(split, {}).get('evaluator', cfg.test_evaluator))
         if output_dir is not None:
             write_results_to(evaluator, osp.join(output_dir, split))
         runner._test_dataloader = {**cfg.test_dataloader, 'dataset': dataset}

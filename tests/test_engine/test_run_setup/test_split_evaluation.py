@@ -45,6 +45,21 @@ def test_control_of_the_config_gives_way_to_the_split():
     assert datasets['testA'].split_name == 'testA'
 
 
+def test_a_split_of_another_file_has_its_own_metric(make_runner):
+    runner = make_runner('run')
+    runner.cfg.test_dataloader.dataset = dict(type='SplitNumbers', split='val')
+    runner.cfg.special_splits = dict(
+        val_pairs=dict(dataset=dict(length=3), evaluator=dict(type='PairReferringMetric'))
+    )
+    datasets = split_evaluation.build_split_datasets(
+        runner.cfg.test_dataloader.dataset, ['val', 'val_pairs'], runner.cfg.special_splits
+    )
+    assert {name: len(dataset) for name, dataset in datasets.items()} == dict(val=12, val_pairs=3)
+    runner.test = lambda: dict(metric=runner._test_evaluator['type'])
+    scores = split_evaluation.evaluate_splits(runner, ['val', 'val_pairs'])
+    assert scores['val'] != scores['val_pairs'] == dict(metric='PairReferringMetric')
+
+
 def test_results_of_every_metric_get_the_folder():
     evaluator = [dict(type='A'), dict(type='B')]
     split_evaluation.write_results_to(evaluator, 'out/val')
