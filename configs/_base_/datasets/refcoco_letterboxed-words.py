@@ -1,6 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""RefCOCO (unc) as VLT reads it: letterboxed to 416x416, words by a vocabulary (docs/methods/vlt.md).
+"""RefCOCO (unc) as VLT reads it: letterboxed to 416x416, words by a vocabulary.
 
+See docs/methods/vlt.md.
 Environment: VLT_VOCABULARY names the vocabulary (tools/dataset_tools/build_vocabulary.py).
 """
 
