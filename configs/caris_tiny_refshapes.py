@@ -40,5 +40,10 @@ model = dict(
         num_heads=4,
         attention_channels=128,
         ffn_channels=128,
+        # Dice beside the cross-entropy: the objects are small (our choice, not the paper's).
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_weight=1.0),
+            dict(type='MultiClassDiceLoss', loss_weight=1.0),
+        ],
     ),
 )

@@ -6,7 +6,7 @@ Source: the released code [C], docs/methods/caris.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +37,7 @@ class CARISHead(BaseModule):
         attention_channels: width inside the attentions of words and pixels; 1024 [C].
         ffn_channels: width of the FFNs; 1024 [C].
         num_prompts: visual prompts; 5 [C].
-        loss_decode: config of the loss of two classes.
+        loss_decode: config of one loss of two classes or several; their ``loss_name`` is the key.
     """
 
     derived_arguments = ('text_channels',)
@@ -56,7 +56,7 @@ class CARISHead(BaseModule):
         attention_channels: int = 1024,
         ffn_channels: int = 1024,
         num_prompts: int = 5,
-        loss_decode: dict | None = None,
+        loss_decode: dict | Sequence[dict] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -73,7 +73,9 @@ class CARISHead(BaseModule):
             nn.ReLU(),
             nn.Linear(channels, channels),
         )
-        self.loss_decode = MODELS.build(loss_decode or dict(type='CrossEntropyLoss'))
+        losses = loss_decode or dict(type='CrossEntropyLoss')
+        losses = [losses] if isinstance(losses, Mapping) else losses
+        self.loss_decode = nn.ModuleList(MODELS.build(loss) for loss in losses)
 
     def forward(self, features: CrossModalFeatures) -> Prediction:
         """Logits ``[B, 2, H/4, W/4]``: background, target.
@@ -93,9 +95,10 @@ class CARISHead(BaseModule):
     def loss(
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """``loss_ce`` of the logits at input resolution [C]."""
+        """Losses of the logits at input resolution [C], under their ``loss_name``."""
         masks = stack_masks(batch_data_samples)
         logits = F.interpolate(
             self(features).masks.float(), masks.shape[2:], mode='bilinear', align_corners=True
         )
-        return {self.loss_decode.loss_name: self.loss_decode(logits, masks[:, 0].long())}
+        labels = masks[:, 0].long()
+        return {loss.loss_name: loss(logits, labels) for loss in self.loss_decode}

@@ -124,7 +124,8 @@ def training(
     target = torch.from_numpy(stored['mask']).long()
     logits = model.predict_logits(images.double(), ids, mask)
     upsampled = F.interpolate(logits, target.shape[1:], mode='bilinear', align_corners=True)
-    loss = model.decode_head.loss_decode(upsampled, target)
+    (loss_of,) = model.decode_head.loss_decode
+    loss = loss_of(upsampled, target)
     loss.backward()
     rows = [
         Row('training', 'loss', relative(loss.item(), stored['loss_float64']), 1e-5),
