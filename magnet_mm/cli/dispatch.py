@@ -21,6 +21,10 @@ COMMANDS = {
         'magnet_mm.data_tools.checking.command_line',
         'check a download of the datasets',
     ),
+    'prepare-data': (
+        'magnet_mm.data_tools.preparing.command_line',
+        'turn what you have of a data set into its files',
+    ),
     'demo': ('magnet_mm.cli.demo', 'open the demo page in a browser'),
 }
 
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog='magnet-mm',
         description='Referring image segmentation.',
         epilog='commands:\n'
-        + '\n'.join(f'  {name:<12}{text}' for name, (_, text) in COMMANDS.items())
+        + '\n'.join(f'  {name:<14}{text}' for name, (_, text) in COMMANDS.items())
         + '\n\nmagnet-mm COMMAND --help lists the arguments of a command.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
