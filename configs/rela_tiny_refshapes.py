@@ -3,6 +3,7 @@
 # The same components as rela_swinb_refcoco.py; every size below is our choice.
 _base_ = [
     './_base_/models/rela_swinb.py',
+    './_base_/visual/resnet18_tiny.py',
     './_base_/datasets/refshapes.py',
     './_base_/schedules/schedule_refshapes.py',
     './_base_/default_runtime.py',
@@ -11,15 +12,7 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(size=(80, 80)),
     backbone=dict(
-        visual=dict(
-            _delete_=True,
-            type='StagewiseResNet',
-            depth=18,
-            base_channels=24,
-            stem_channels=24,
-            norm_cfg=dict(type='BN'),  # one device is enough
-            zero_init_residual=False,
-        ),
+        visual=_base_.resnet18_tiny,
         text=dict(
             groups=(4, 0, 0, 0),
             pretrained=None,
