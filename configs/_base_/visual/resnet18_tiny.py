@@ -1,6 +1,6 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 # A narrow ResNet-18 from scratch in place of another image encoder, for the small models on
-# RefShapes. It learns shapes faster than a Swin Transformer of that size. Every value is our choice.
+# RefShapes: it learns shapes faster than a Swin Transformer of that size. All values: our choice.
 # In a leaf:
 #   _base_ = ['./_base_/models/rela_swinb.py', './_base_/visual/resnet18_tiny.py', ...]
 #   model = dict(backbone=dict(visual=_base_.resnet18_tiny))
