@@ -27,6 +27,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from magnet_mm.engine.checkpointing.archive import archive_damage
+from magnet_mm.engine.checkpointing.safetensors_files import SUFFIX, read_safetensors
 from magnet_mm.errors import CheckpointError
 from magnet_mm.text_safety import printable
 
@@ -77,6 +78,8 @@ def make_safe(loader: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(loader)
     def load_weights_only(filename: str, *args: Any, **kwargs: Any) -> Any:
+        if filename.endswith(SUFFIX) and os.path.isfile(filename):
+            return read_safetensors(filename)
         refuse_program_formats(filename)
         damage = archive_damage(filename) if os.path.isfile(filename) else None
         if damage is not None:
