@@ -46,7 +46,14 @@ setup(
     packages=find_packages(include=['magnet_mm', 'magnet_mm.*']),
     cmdclass=dict(build_py=BuildWithConfigs),
     entry_points=dict(console_scripts=['magnet-mm=magnet_mm.cli:main']),
-    package_data={'magnet_mm': ['datasets/vocabularies/*/*', 'analysis/templates/*']},
+    package_data={
+        'magnet_mm': [
+            'datasets/vocabularies/*/*',
+            'analysis/templates/*',
+            'sharing/templates/*',
+            'pretrained/**/*',  # the model in the box
+        ]
+    },
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the
     # maintained forks (onedl-*) provide the same modules under different names, and so do mmcv
     # and mmcv-lite (requirements/mminstall*.txt).

@@ -185,6 +185,25 @@ def random_weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def model_in_box(random_weights, tmp_path_factory) -> Iterator[Path]:
+    """The folder of the model in the box; where none is committed yet, one of random weights."""
+    from write_box import write_sample
+
+    from magnet_mm.apis import ReferringSegInferencer
+    from magnet_mm.sharing import box
+
+    if (box.FOLDER / 'config.json').is_file():
+        yield box.FOLDER
+        return
+    inferencer = ReferringSegInferencer(box.NAME, random_weights, 'cpu')
+    folder = inferencer.save_pretrained(tmp_path_factory.mktemp('box') / box.NAME, half=True)
+    write_sample(folder / box.SAMPLE, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(box, 'FOLDER', folder)
+        yield folder
+
+
+@pytest.fixture(scope='session')
 def run_tool(tmp_path_factory) -> Callable[..., str]:
     """Call it with a tool, its arguments, ``cwd`` and environment variables for what it prints.
 

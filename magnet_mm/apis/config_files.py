@@ -55,3 +55,11 @@ def find_config(path_or_name: str | os.PathLike[str]) -> Path:
     raise ConfigError(
         f'There is no config file {text!r} and no shipped config of that name. {hint}'
     )
+
+
+def is_config(name: str | os.PathLike[str] | None) -> bool:
+    """Say whether :func:`find_config` finds a config by this name."""
+    try:
+        return name is not None and find_config(name).is_file()
+    except ConfigError:
+        return False

@@ -25,6 +25,11 @@ class InferencePipeline:
     Args:
         cfg: A config with ``test_dataloader.dataset.pipeline``.
 
+    Attributes:
+        steps: The configs of the steps that are kept.
+        tokenizer: The tokenizer.
+        max_tokens: Tokens that the model reads.
+
     Raises:
         ConfigError: If there is no such pipeline, or it does not tokenize.
     """
@@ -37,6 +42,7 @@ class InferencePipeline:
                 f'The test pipeline ({", ".join(types)}) has no TokenizeExpression, so the model '
                 'would never see the sentence. Use a config of a referring model.'
             )
+        self.steps = steps
         first = types.index('TokenizeExpression')
         self.image_steps = Compose(steps[:first])
         self.sentence_steps = Compose(steps[first:])

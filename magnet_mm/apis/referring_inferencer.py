@@ -23,19 +23,21 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from magnet_mm.apis.config_files import find_config
+from magnet_mm.apis.config_files import find_config, is_config
 from magnet_mm.apis.image_reading import read_image
 from magnet_mm.apis.inference_pipeline import InferencePipeline
 from magnet_mm.apis.requests import ImageRequest, pair_images_and_expressions
 from magnet_mm.apis.result_writer import RESULTS_FILE, ResultWriter
 from magnet_mm.apis.results import ReferringResult, make_result
+from magnet_mm.apis.shareable import Shareable
 from magnet_mm.engine.checkpointing.no_target_threshold import stored_threshold
 from magnet_mm.engine.hooks.checkpoint_fit_hook import compare_state_dicts
 from magnet_mm.errors import CheckpointError, ConfigError, DataError
+from magnet_mm.sharing import open_shared
 from magnet_mm.visualization import ReferringVisualizer, draw_panels
 
 
-class ReferringSegInferencer(BaseInferencer):
+class ReferringSegInferencer(Shareable, BaseInferencer):
     """Finds what sentences refer to in images; needs no dataset.
 
     ::
@@ -49,7 +51,9 @@ class ReferringSegInferencer(BaseInferencer):
     prepared once for all its sentences.
 
     Args:
-        config: A config file, the name of a shipped config, or a config object.
+        config: A config file, the name of a shipped config, or a config object. Without weights: a
+            shared model, which is a folder or its ``owner/name`` on the Hugging Face hub
+            (docs/sharing.md); by default the small one that travels with the package.
         weights: A checkpoint: a file, or an address that mmengine loads. Only tensors and plain
             types are read from it (``weights_only``), so it cannot run code.
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; by default what mmengine finds.
@@ -68,15 +72,19 @@ class ReferringSegInferencer(BaseInferencer):
 
     def __init__(
         self,
-        config: str | os.PathLike[str] | Config | ConfigDict | dict,
-        weights: str | os.PathLike[str],
+        config: str | os.PathLike[str] | Config | ConfigDict | dict | None = None,
+        weights: str | os.PathLike[str] | None = None,
         device: str | None = None,
         show_progress: bool = True,
     ) -> None:
+        if weights is None:
+            if isinstance(config, dict | Config) or is_config(config):
+                raise CheckpointError('A config needs weights: without, every mask is random.')
+            config, weights = open_shared(config)
+        if config is None:
+            raise ConfigError('Weights need the config that they were trained with.')
         if isinstance(config, str | os.PathLike):
             config = Config.fromfile(find_config(config))
-        if weights is None:
-            raise CheckpointError('The inferencer needs weights: without, every mask is random.')
         weights = os.path.expanduser(os.fspath(weights))
         if '://' not in weights and not os.path.isfile(weights):
             raise CheckpointError(f'There is no checkpoint {weights}.')

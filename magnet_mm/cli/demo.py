@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Serves the demo page: ``magnet-mm demo --config C --weights W``."""
+"""Serves the demo page: ``magnet-mm demo [--config C --weights W]``."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     max_bytes = int(args.max_upload_mb * 2**20)
     page = build_page(
         Answerer(inferencer, max_bytes),
-        f'{escape(Path(args.config).stem)}, {escape(Path(args.weights).name)}',
+        escape(', '.join([inferencer.name, *([Path(args.weights).name] if args.weights else [])])),
         make_examples(inferencer.cfg, args.examples),
         max_bytes,
         args.max_queue,

@@ -1,7 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Segments images by sentences: ``magnet-mm infer IMAGE "the red circle" --config C --weights W``.
+"""Segments images by sentences: ``magnet-mm infer IMAGE "the red circle"``.
 
-IMAGE may be a folder; every sentence is asked of every image.
+IMAGE may be a folder; every sentence is asked of every image. Without --config and --weights the
+model in the box answers.
 """
 
 from __future__ import annotations
@@ -44,13 +45,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every command with a trained model needs."""
+    """Add what says which trained model a command uses."""
     parser.add_argument(
         '--config',
-        required=True,
-        help='config file, or name of a shipped one (magnet_swinb_refcoco)',
+        help='config file, or name of a shipped one (magnet_swinb_refcoco); without --weights: '
+        'folder of a shared model, or its owner/name on the Hugging Face hub (default: the small '
+        'model that travels with the package)',
     )
-    parser.add_argument('--weights', required=True, help='checkpoint file or address')
+    parser.add_argument('--weights', help='checkpoint file or address')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... (default: what is there)')
 
 

@@ -291,7 +291,7 @@ def test_unsafe_and_unfit_checkpoints(random_weights, tmp_path, capfd):
     assert 'this ran' not in capfd.readouterr().out
     with pytest.raises(CheckpointError, match='does not fit the config'):
         ReferringSegInferencer('lavt_tiny_refshapes', random_weights, 'cpu')
-    with pytest.raises(CheckpointError, match='needs weights'):
+    with pytest.raises(CheckpointError, match='A config needs weights'):
         ReferringSegInferencer(TINY, None)
 
 

@@ -94,6 +94,11 @@ def test_a_wheel_has_configs_and_console_script(tmp_path):
         shutil.copytree(
             ROOT / folder, source / folder, ignore=shutil.ignore_patterns('__pycache__')
         )
+    box = source / 'magnet_mm/pretrained/small'  # as the model in the box, committed or not
+    (box / 'tokenizer').mkdir(parents=True)
+    carried = ('config.json', 'model.safetensors', 'tokenizer/tokenizer.json', 'sample.png')
+    for name in carried:
+        (box / name).touch()
     for file in ('setup.py', 'README.md', 'model-index.yml', 'pyproject.toml'):
         shutil.copy(ROOT / file, source)
     subprocess.run(
@@ -111,5 +116,7 @@ def test_a_wheel_has_configs_and_console_script(tmp_path):
         f'magnet_mm/.mim/configs/{path.relative_to(ROOT / "configs")}'
         for path in (ROOT / 'configs').rglob('*.py')
     }
+    shipped |= {f'magnet_mm/pretrained/small/{name}' for name in carried}
+    shipped |= {'magnet_mm/sharing/templates/model_card.jinja'}
     assert shipped <= names
     assert 'magnet_mm/.mim/model-index.yml' in names

@@ -60,6 +60,13 @@ def test_every_sentence_is_asked_of_every_image_of_a_folder(image, model, tmp_pa
     assert pairs == [(name, sentence) for name in names for sentence in ('red', 'left')]
 
 
+def test_the_model_in_the_box_needs_no_arguments(image, model_in_box, capsys):
+    assert main(['infer', str(image), 'the red circle']) == 0
+    (result,) = ReferringSegInferencer(model_in_box, device='cpu')(image, 'the red circle')
+    printed = capsys.readouterr().out
+    assert 'the red circle' in printed and f'{result.score:.3f}' in printed
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -108,6 +108,16 @@ class HuggingFaceTokenizer(Tokenizer):
         )
         copy.save(str(path))
 
+    def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
+        """Write transformers' own files."""
+        self._tokenizer.save_pretrained(folder)
+        return dict(
+            type=type(self).__name__,
+            name=os.fspath(folder),
+            keep_sep=self.keep_sep,
+            pad_token_id=self.pad_token_id,
+        )
+
     def _offsets(self, expression: str) -> Any:
         return self._tokenizer(expression, return_offsets_mapping=True, verbose=False)
 

@@ -8,6 +8,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.registry import Registry
@@ -66,6 +67,14 @@ class Tokenizer(ABC):
     @abstractmethod
     def save(self, path: str | os.PathLike, max_tokens: int) -> None:
         """Write one JSON file with which a program without this package gets `max_tokens` ids."""
+
+    @abstractmethod
+    def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
+        """Write what the tokenizer is made of into a folder that is there.
+
+        Returns:
+            The config that builds the same tokenizer from the folder.
+        """
 
 
 def build_tokenizer(config: str | Mapping) -> Tokenizer:

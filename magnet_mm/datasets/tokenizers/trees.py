@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from magnet_mm.text_safety import printable
 
 PIECES = 20  # what is parsed of a sentence [C]
 OTHER_WORDS = 0.1  # weight of two words that the tree does not join [C]
+SPACY = 'spacy'  # in place of a file of trees
 SPACY_MODEL = 'en_core_web_sm'  # [C]
 
 
@@ -58,7 +60,7 @@ class TreeTokenizer(WordTokenizer):
         DataError: The file cannot be read; on use, a sentence is not in it.
     """
 
-    def __init__(self, vocabulary: str, trees: str = 'spacy', padding: str = 'front') -> None:
+    def __init__(self, vocabulary: str, trees: str = SPACY, padding: str = 'front') -> None:
         super().__init__(vocabulary, 'cmpc', padding)
         self.trees = trees
         self._parse = parser(trees)
@@ -66,7 +68,7 @@ class TreeTokenizer(WordTokenizer):
     @classmethod
     def splitter(cls, settings: Mapping) -> Callable[[str], Sequence[str]]:
         """Return how these settings split a sentence; the vocabulary need not be there."""
-        parse = parser(settings.get('trees', 'spacy'))
+        parse = parser(settings.get('trees', SPACY))
         return lambda expression: parse(pieces_of(expression)).words
 
     def split(self, expression: str) -> list[str]:
@@ -81,6 +83,15 @@ class TreeTokenizer(WordTokenizer):
         graph = np.zeros((max_tokens, max_tokens), dtype=np.float32)
         graph[place, place] = tree_weights(tree.heads)[:max_tokens, :max_tokens]
         return dict(encoded, text_graph=graph)
+
+    def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
+        """Write `words.txt`, and `trees.jsonl` where the trees are read from a file."""
+        files = super().save_files(folder)
+        del files['rule']  # always CMPC's
+        trees = self.trees
+        if trees != SPACY:
+            trees = shutil.copy(Path(trees).expanduser(), Path(folder) / 'trees.jsonl')
+        return dict(files, trees=str(trees))
 
 
 def tree_weights(heads: Sequence[int]) -> np.ndarray:
@@ -99,7 +110,7 @@ def parser(trees: str) -> Callable[[str], Tree]:
         ConfigError: spaCy or its model is not installed.
         DataError: The file cannot be read.
     """
-    if trees == 'spacy':
+    if trees == SPACY:
         return _with_spacy(_load_spacy())
     known = read_trees(trees)
 

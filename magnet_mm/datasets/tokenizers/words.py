@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from magnet_mm.datasets.tokenizers.interface import TOKENIZERS, Tokenizer
 from magnet_mm.datasets.tokenizers.splitting import splitting_rule
-from magnet_mm.datasets.tokenizers.vocabulary_files import read_words
+from magnet_mm.datasets.tokenizers.vocabulary_files import WORDS_FILE, read_words
 from magnet_mm.errors import ConfigError
 
 PADDING = '<pad>'
@@ -112,3 +113,11 @@ class WordTokenizer(Tokenizer):
             vocabulary=self.vocabulary,
         )
         Path(path).write_text(json.dumps(about, ensure_ascii=False) + '\n', encoding='utf-8')
+
+    def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
+        """Write `words.txt`."""
+        path = Path(folder) / WORDS_FILE
+        path.write_text('\n'.join(self.vocabulary) + '\n', encoding='utf-8')
+        return dict(
+            type=type(self).__name__, vocabulary=str(path), rule=self.rule, padding=self.padding
+        )
