@@ -6,6 +6,8 @@
 #   make demo            data, training, evaluation and pictures (training takes most of the time)
 #   make test            the whole suite; as root on Debian it installs Chromium first, where that is missing
 #   make test-faults     what takes minutes: long runs, injected faults, whole data sets, large exports
+#   make box             the model in the box from the demo's run, and docs/quickstart.ipynb with it
+#   make readme          README's numbers from the demo's run and the times of env, demo and test
 #   make lint
 #   make docs            docs/_build/html
 #   make ablation        the tables of docs/ablations (SEEDS="0 1 2"; MINUTES=60 stops early, the next call goes on)
@@ -53,19 +55,26 @@ NO_TARGET_OUT := work_dirs/no_target
 MINUTES ?=
 SYSTEMS ?=
 
-.PHONY: env lint browser test test-faults docs demo ablation leaderboard no-target bench clean
+# Seconds that a target took, for make readme: work_dirs/timings/<target>.
+TIMINGS := work_dirs/timings
+begin = @mkdir -p $(TIMINGS) && date +%s > $(TIMINGS)/$(1).begin
+end = @echo $$(( $$(date +%s) - $$(cat $(TIMINGS)/$(1).begin) )) > $(TIMINGS)/$(1)
+
+.PHONY: env lint browser test test-faults docs demo box readme ablation leaderboard no-target bench clean
 
 env: $(READY)
 
 # torch first, because mmcv is compiled against it (STACK=cuda and onedl; pip keeps the wheel).
 $(VENV)/.ready: setup.py magnet_mm/version.py $(wildcard requirements/*.txt)
 	@$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'magnet_mm needs Python 3.10 or newer; choose one with make PYTHON=python3.11'"
+	$(call begin,env)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q -r requirements/build.txt -c $(TESTED)
 	@echo "Installing the OpenMMLab packages$(COMPILING)."
 	MAX_JOBS=$$(nproc) $(VENV)/bin/python -m pip install -q --no-build-isolation -r $(OPENMMLAB) -c $(TESTED)
 	$(VENV)/bin/python -m pip install -q -r requirements/runtime.txt -r requirements/optional.txt -r requirements/tests.txt -r requirements/docs.txt -c $(TESTED)
 	$(VENV)/bin/python -m pip install -q --no-build-isolation --no-deps -e .
+	$(call end,env)
 	touch $@
 
 lint: $(READY)
@@ -81,7 +90,9 @@ browser:
 	fi
 
 test: $(READY) browser
+	$(call begin,test)
 	$(PY) -m pytest -n auto --dist worksteal
+	$(call end,test)
 
 test-faults: $(READY)
 	$(PY) -m pytest -m faults -s
@@ -121,6 +132,7 @@ bench: $(READY)
 	$(PY) tools/analysis_tools/write_performance.py
 
 demo: $(READY)
+	$(call begin,demo)
 	$(PY) tools/dataset_tools/make_refshapes.py $(DATA)
 	rm -rf $(DEMO)
 	$(PY) tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
@@ -133,7 +145,16 @@ demo: $(READY)
 	  --config $(DEMO_CONFIG) --out $(DEMO)/report
 	$(PY) tools/analysis_tools/plot_curves.py $(DEMO) --out $(DEMO)/curves.png
 	$(PY) tools/analysis_tools/check_scores.py $(DEMO)/results.json
+	$(call end,demo)
 	@echo "Scores: $(DEMO)/results.json   overlays: $(DEMO)/overlays   report: $(DEMO)/report/report.html   curves: $(DEMO)/curves.png"
+
+# Both read the run that make demo left.
+box: $(READY)
+	$(PY) tools/write_box.py $(DEMO)
+	$(PY) tools/docs_tools/run_notebook.py docs/quickstart.ipynb
+
+readme: $(READY)
+	$(PY) tools/analysis_tools/write_readme.py --run $(DEMO)
 
 clean:
 	rm -rf $(DEMO) build *.egg-info

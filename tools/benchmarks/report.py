@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from magnet_mm.errors import ConfigError
@@ -23,20 +24,41 @@ def fill_page(page: Path, results: dict[str, dict]) -> list[str]:
     Raises:
         ConfigError: when the page has no marker, or one of an unknown section.
     """
+    return fill_sections(
+        page, 'bench', {name: partial(section, results) for name, section in SECTIONS.items()}
+    )
+
+
+def fill_sections(
+    page: Path, kind: str, sections: Mapping[str, Callable[[], str | None]]
+) -> list[str]:
+    """Replace what stands between ``<!-- KIND:NAME -->`` and ``<!-- /KIND -->``.
+
+    Args:
+        page: the Markdown file.
+        kind: the word of the markers.
+        sections: what gives the text of a name; None leaves a section as it is.
+
+    Returns:
+        Names of the sections that were written.
+
+    Raises:
+        ConfigError: when the page has no marker, or one of an unknown section.
+    """
     text = page.read_text(encoding='utf-8')
-    names = re.findall(r'<!-- bench:(\S+) -->', text)
-    unknown = set(names) - SECTIONS.keys()
+    names = re.findall(rf'<!-- {kind}:(\S+) -->', text)
+    unknown = set(names) - sections.keys()
     if not names or unknown:
         raise ConfigError(
             f'{page} has {"unknown sections " + str(sorted(unknown)) if unknown else "no section"}'
-            f'; a section is <!-- bench:NAME --> ... <!-- /bench --> of {sorted(SECTIONS)}.'
+            f'; a section is <!-- {kind}:NAME --> ... <!-- /{kind} --> of {sorted(sections)}.'
         )
     written = []
     for name in names:
-        body = SECTIONS[name](results)
+        body = sections[name]()
         if body is None:
             continue
-        pattern = rf'(<!-- bench:{re.escape(name)} -->\n).*?(<!-- /bench -->)'
+        pattern = rf'(<!-- {kind}:{re.escape(name)} -->\n).*?(<!-- /{kind} -->)'
         text = re.sub(
             pattern, lambda match, body=body: f'{match[1]}{body}\n{match[2]}', text, flags=re.DOTALL
         )
