@@ -1,14 +1,8 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""One HTML page about a per-item result file: scores, diagrams, the worst and the best items.
-
-The page needs nothing but itself: pictures and diagrams are inside, no script runs (a content
-security policy forbids it), no address is contacted. Sentences come from downloaded files: they are
-escaped by jinja2, and control characters are made visible.
-"""
+"""One HTML page about a per-item result file: scores, diagrams, the worst and the best items."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Callable, Hashable, Sequence
@@ -16,18 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from magnet_mm.analysis import item_groups as groups
 from magnet_mm.analysis import score_plots as plots
 from magnet_mm.analysis.bootstrap import SCORES, interval, item_sums, resampled_scores, scores_of
+from magnet_mm.analysis.html_page import PANEL, data_url, render_page
 from magnet_mm.analysis.item_source import ItemSource
 from magnet_mm.analysis.paired_items import PairedItems, pair_items
 from magnet_mm.errors import DataError
 from magnet_mm.evaluation import Item, decode_mask, item_iou, item_key
+from magnet_mm.evaluation.boundary_iou import BOUNDARY_IOU, boundary_items
 from magnet_mm.visualization.panels import (
     GROUND_TRUTH_COLOR,
     PREDICTION_COLOR,
@@ -37,8 +31,6 @@ from magnet_mm.visualization.panels import (
 )
 
 SHOWN = 20
-_PANEL = 320  # pixels
-_JPEG_QUALITY = 85
 _RUN_COLORS = ((0, 114, 178), (230, 159, 0))  # Okabe-Ito blue and orange, as in the diagrams
 
 
@@ -87,7 +79,7 @@ def write_report(
         count=len(items),
         images=len(set(images)),
         sizes=[_mask_sizes(run) for run in runs],
-        scores=_score_rows(runs, resampled),
+        scores=[*_score_rows(runs, resampled), *_boundary_rows(runs, images)],
         pairs=pairs and _pair_facts(pairs),
         charts=[
             dict(title='IoU of the items', svg=Markup(plots.iou_histogram(ious))),
@@ -104,17 +96,10 @@ def write_report(
         ],
         galleries=_changed(source, pairs, shown) if pairs else _extremes(source, items, shown),
     )
-    environment = Environment(
-        loader=PackageLoader('magnet_mm.analysis'),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     page = out_dir / 'report.html'
-    page.write_text(environment.get_template('report.html').render(context), encoding='utf-8')
+    page.write_bytes(render_page('report.html', context))
     numbers = {key: context[key] for key in ('title', 'names', 'count', 'images', 'scores')}
     numbers['pairs'] = context['pairs']
     numbers['groups'] = {n: [[asdict(b) for b in bars] for bars in runs] for n, runs in breakdowns}
@@ -161,6 +146,17 @@ def _score_rows(runs: Sequence[Sequence[Item]], resampled: np.ndarray) -> list[d
             )
         rows.append(row)
     return rows
+
+
+def _boundary_rows(
+    runs: Sequence[Sequence[Item]], images: Sequence[Hashable]
+) -> list[dict[str, Any]]:
+    """Boundary IoU as a row like the others, where all runs were scored with it."""
+    counted = [boundary_items(items) for items in runs]
+    if None in counted:
+        return []
+    rows = _score_rows(counted, resampled_scores(counted, images))
+    return [dict(row, name=BOUNDARY_IOU) for row in rows if row['name'] == 'mIoU']
 
 
 def _breakdowns(
@@ -265,7 +261,7 @@ def _card(source: ItemSource, versions: Sequence[Item]) -> dict[str, Any]:
     """Sentence, facts and pictures of one item; ``versions`` are the runs' results for it."""
     item = versions[0]
     loaded = source.load(item)
-    image = fit_panel(loaded.image, _PANEL)
+    image = fit_panel(loaded.image, PANEL)
     panels = [
         ('image', image),
         ('ground truth', draw_mask(image, loaded.ground_truth, GROUND_TRUTH_COLOR)),
@@ -282,13 +278,7 @@ def _card(source: ItemSource, versions: Sequence[Item]) -> dict[str, Any]:
             *([printable(str(item['kind']))] if item.get('kind') else []),
             f'object {100 * loaded.ground_truth.mean():.1f} % of the image',
         ],
-        panels=[dict(title=title, url=_data_url(picture)) for title, picture in panels],
+        panels=[dict(title=title, url=data_url(picture)) for title, picture in panels],
         width=image.shape[1],
         height=image.shape[0],
     )
-
-
-def _data_url(picture: np.ndarray) -> str:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    _, encoded = cv2.imencode('.jpg', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
-    return 'data:image/jpeg;base64,' + base64.b64encode(encoded).decode('ascii')

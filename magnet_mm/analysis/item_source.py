@@ -35,7 +35,7 @@ class ItemSource:
     """The test dataset of a config, looked up by the items of a result file.
 
     Args:
-        config_file: Config whose ``test_dataloader.dataset`` the results are of.
+        config_file: Config, or its file, whose ``test_dataloader.dataset`` the results are of.
         split: Split of the results, controls (``val_blank``) included; None takes the config's.
 
     Raises:
@@ -43,11 +43,15 @@ class ItemSource:
         DataError: If the dataset cannot be read.
     """
 
-    def __init__(self, config_file: str | os.PathLike[str], split: str | None = None) -> None:
+    def __init__(
+        self, config_file: str | os.PathLike[str] | Config, split: str | None = None
+    ) -> None:
         """See the class."""
-        if not os.path.isfile(config_file):
-            raise ConfigError(f'There is no config file {config_file}.')
-        config = Config.fromfile(config_file)
+        config = config_file
+        if not isinstance(config, Config):
+            if not os.path.isfile(config_file):
+                raise ConfigError(f'There is no config file {config_file}.')
+            config = Config.fromfile(config_file)
         settings = copy.deepcopy(config.test_dataloader.dataset)
         if split is not None:
             settings.pop('expressions', None)

@@ -128,6 +128,44 @@ def group_bars(runs: Sequence[Sequence[GroupBar]], overall: Sequence[float]) -> 
         return _svg(figure)
 
 
+def loss_bars(bars: Sequence[GroupBar], label: str) -> str:
+    """Score of each group with its 95 % interval, on an axis that reaches as far as these do.
+
+    Args:
+        bars: The groups; scores may be negative.
+        label: What the axis shows.
+    """
+    with _diagram(0.9 + 0.3 * len(bars)) as (figure, axes):
+        rows = np.arange(len(bars))
+        scores = np.array([bar.score for bar in bars])
+        errors = np.array([[bar.score - bar.low, bar.high - bar.score] for bar in bars]).T
+        axes.barh(rows, scores, 0.66, color=RUN_COLORS[0])
+        errors = dict(xerr=np.maximum(errors, 0), elinewidth=1, capsize=2)
+        axes.errorbar(scores, rows, fmt='none', ecolor=_INK, **errors)
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        for row, bar in enumerate(bars):
+            axes.annotate(
+                f'{bar.count:,}',
+                (1.01, row),
+                xycoords=('axes fraction', 'data'),
+                va='center',
+                fontsize=9,
+                annotation_clip=False,
+            )
+        axes.annotate(
+            'number',
+            (1.01, -0.85),
+            xycoords=('axes fraction', 'data'),
+            va='center',
+            fontsize=9,
+            annotation_clip=False,
+        )
+        axes.set_yticks(rows, [bar.name for bar in bars])
+        axes.set(xlabel=f'{label}, line: 95 % interval', ylim=(len(bars) - 0.4, -0.6))
+        axes.tick_params(axis='y', length=0)
+        return _svg(figure)
+
+
 def iou_scatter(first: np.ndarray, second: np.ndarray) -> str:
     """IoU of every item under run A (x) and run B (y)."""
     with _diagram(_TALL) as (figure, axes):

@@ -16,6 +16,7 @@ from magnet_mm.version import __version__
 COMMANDS = {
     'train': ('magnet_mm.cli.train', 'train a model'),
     'test': ('magnet_mm.cli.test', 'evaluate a checkpoint on splits of a dataset'),
+    'audit': ('magnet_mm.cli.audit', 'find out whether a model reads'),
     'infer': ('magnet_mm.cli.infer', 'segment images by sentences'),
     'check-data': (
         'magnet_mm.data_tools.checking.command_line',

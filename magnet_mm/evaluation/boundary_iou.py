@@ -16,6 +16,7 @@ import numpy as np
 
 from magnet_mm.errors import DataError
 from magnet_mm.evaluation.results_io import Item
+from magnet_mm.evaluation.scores import score_items
 
 BOUNDARY_COUNTS = ('boundary_intersection', 'boundary_union')  # fields of items, pixels
 BOUNDARY_IOU = 'Boundary IoU'  # name of the score
@@ -69,18 +70,39 @@ def count_boundary_pixels(prediction: np.ndarray, ground_truth: np.ndarray) -> d
     return dict(zip(BOUNDARY_COUNTS, map(int, counts), strict=True))
 
 
-def boundary_iou(item: Item) -> float:
-    """Boundary IoU of one item, 0 to 1; 0 where both masks are empty, as for IoU."""
-    intersection, union = (item[name] for name in BOUNDARY_COUNTS)
-    return intersection / union if union else 0.0
+def boundary_items(items: Sequence[Item]) -> list[Item] | None:
+    """Return the items with the counts of the boundaries in the place of those of the masks.
+
+    None where an item has no such counts: they were scored without ``boundary=True``.
+
+    Raises:
+        DataError: if the counts are not those of two boundaries.
+    """
+    if not all(name in item for item in items for name in BOUNDARY_COUNTS):
+        return None
+    found = []
+    for item in items:
+        intersection, union = counts = [item[name] for name in BOUNDARY_COUNTS]
+        if {type(count) for count in counts} != {int} or not 0 <= intersection <= union:
+            raise DataError(
+                f'{" and ".join(BOUNDARY_COUNTS)} of ref_id {item["ref_id"]}, sent_id '
+                f'{item["sent_id"]} are {counts!r:.80}, not the pixels of two boundaries; write '
+                'the results again'
+            )
+        found.append({**item, 'intersection': intersection, 'union': union})
+    return found
 
 
 def score_boundaries(items: Sequence[Item]) -> dict[str, float]:
-    """``{'Boundary IoU': mean over the items}``, in percent.
+    """``{'Boundary IoU': mean over the items}``, in percent; 0 where both masks are empty.
 
     Raises:
-        DataError: if there are no items.
+        DataError: if there are no items, or one has no counts of its boundaries.
     """
-    if not items:
-        raise DataError('no items to score: the dataset or the selection of items is empty')
-    return {BOUNDARY_IOU: 100 * math.fsum(map(boundary_iou, items)) / len(items)}
+    counted = boundary_items(items)
+    if not counted:
+        raise DataError(
+            'no items to score: the dataset or the selection of items is empty, or was scored '
+            'without boundary=True'
+        )
+    return {BOUNDARY_IOU: score_items(counted)['mIoU']}

@@ -125,6 +125,14 @@ def test_scores_are_those_of_the_metric(report):
     assert (numbers['count'], numbers['images']) == (6, 3)
 
 
+def test_boundary_iou_where_it_was_scored(report, data, tmp_path):
+    assert 'Boundary IoU' not in [row['name'] for row in report[2]['scores']]
+    items = [dict(item, boundary_intersection=1, boundary_union=4) for item in make_items()]
+    write_report(tmp_path, ItemSource(data, 'val'), Run('a', items), shown=1)
+    row = json.loads((tmp_path / 'report.json').read_text())['scores'][-1]
+    assert row['name'] == 'Boundary IoU' and row['runs'][0]['value'] == 25
+
+
 def test_groups(report):
     _, _, numbers = report
     groups = {

@@ -12,6 +12,8 @@ from scipy import ndimage
 
 from magnet_mm.errors import DataError
 from magnet_mm.evaluation.boundary_iou import (
+    BOUNDARY_COUNTS,
+    boundary_items,
     boundary_of,
     count_boundary_pixels,
     score_boundaries,
@@ -55,9 +57,8 @@ def test_counts_by_hand():
 
 def test_score_is_the_mean_and_nothing_found_counts_0():
     items = [
-        dict(boundary_intersection=28, boundary_union=48),
-        dict(boundary_intersection=36, boundary_union=36),
-        dict(boundary_intersection=0, boundary_union=0),
+        dict(ref_id=1, sent_id=n, kind=None, boundary_intersection=i, boundary_union=u)
+        for n, (i, u) in enumerate([(28, 48), (36, 36), (0, 0)])
     ]
     scores = score_boundaries(items)
     assert scores == {'Boundary IoU': pytest.approx(100 * (28 / 48 + 1) / 3)}
@@ -66,5 +67,10 @@ def test_score_is_the_mean_and_nothing_found_counts_0():
 def test_errors_are_sentences():
     with pytest.raises(DataError, match=r'prediction is \(4, 5\), the ground truth \(5, 4\)'):
         count_boundary_pixels(np.zeros((4, 5)), np.zeros((5, 4)))
-    with pytest.raises(DataError, match='no items to score'):
-        score_boundaries([])
+    for items in ([], [dict(ref_id=1, sent_id=2)]):
+        with pytest.raises(DataError, match='no items to score.*without boundary=True'):
+            score_boundaries(items)
+    for counts in ((3, 2), (1.5, 2), ('1', 2), (True, True)):
+        item = dict(zip(BOUNDARY_COUNTS, counts, strict=True), ref_id=1, sent_id=2)
+        with pytest.raises(DataError, match='of ref_id 1, sent_id 2 are .* not the pixels'):
+            boundary_items([item])

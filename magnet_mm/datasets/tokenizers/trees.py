@@ -111,7 +111,7 @@ def parser(trees: str) -> Callable[[str], Tree]:
         DataError: The file cannot be read.
     """
     if trees == SPACY:
-        return _with_spacy(_load_spacy())
+        return _with_spacy(load_spacy())
     known = read_trees(trees)
 
     def look_up(pieces: str) -> Tree:
@@ -154,7 +154,7 @@ def read_trees(path: str | os.PathLike) -> dict[str, Tree]:
 
 
 @functools.cache
-def _load_spacy() -> Callable:
+def load_spacy() -> Callable:
     """Load spaCy's parser once per process."""
     try:
         import spacy

@@ -49,7 +49,7 @@ def test_a_line_that_is_no_tree(words, tmp_path, line):
 
 def test_without_spacy(words, monkeypatch):
     monkeypatch.setitem(sys.modules, 'spacy', None)
-    module._load_spacy.cache_clear()
+    module.load_spacy.cache_clear()
     with pytest.raises(ConfigError, match='pip install spacy\n.*download en_core_web_sm'):
         TreeTokenizer(words)
 
@@ -67,7 +67,7 @@ def test_with_a_parser(words, monkeypatch):
             token.head = tokens[-1]
         return tokens
 
-    monkeypatch.setattr(module, '_load_spacy', lambda: parse)
+    monkeypatch.setattr(module, 'load_spacy', lambda: parse)
     found = TreeTokenizer(words, 'spacy').encode('red hat', 2)['text_graph']
     np.testing.assert_allclose(found, [[0.1, 1], [1, 0.1]], rtol=1e-6)
     long = ' '.join(['red'] * 25)
