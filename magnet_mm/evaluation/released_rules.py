@@ -94,7 +94,7 @@ def cmpc_mask(sample: Sample) -> Tensor:
     """Logits of at least 1e-9 at the input, enlarged whole, cropped in the middle, not zero.
 
     The released code enlarges the padded map and then crops, so that padding may reach the border.
-    LSCM's is the same; both run DenseCRF behind it for their published numbers, which is not here.
+    LSCM's is the same; for their published numbers both run DenseCRF before it (DenseCRFSegmentor).
     """
     chosen = (without_padding(_input_foreground(sample), sample) >= 1e-9).float()
     box_height, box_width = chosen.shape
