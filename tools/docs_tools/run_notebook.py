@@ -37,6 +37,9 @@ def execute(path: Path, before: str = '') -> nbformat.NotebookNode:
     notebook.cells.pop(0)
     for cell in notebook.cells:
         cell.metadata.pop('execution', None)  # the times of day
+        for output in cell.get('outputs', ()):
+            if 'image/jpeg' in output.get('data', {}):
+                output.data.pop('image/png', None)  # Pillow gives both; this is ten times larger
     return notebook
 
 
