@@ -80,20 +80,7 @@ def write_folder(folder: str | os.PathLike[str], shared: SharedModel, half: bool
         raise ConfigError(f'{folder} exists and is not empty. Choose another folder, or remove it.')
     weights = shared.network.state_dict()
     with replacing(folder, folder=True) as unfinished:
-        tokenizer = unfinished / TOKENIZER
-        tokenizer.mkdir()
-        steps = [_with_tokenizer(step, shared.tokenizer.save_files(tokenizer))
-                 if type_name(step) == 'TokenizeExpression' else step
-                 for step in shared.pipeline]  # fmt: skip
-        config = dict(
-            format=FORMAT,
-            magnet_mm=__version__,
-            name=shared.name,
-            dataset_name=shared.dataset_name,
-            model=_without_training(shared.model),
-            pipeline=steps,
-        )
-        data = to_data(config, unfinished)
+        data = to_data(_shared_config(shared, unfinished / TOKENIZER), unfinished)
         check_folder_config(data, CONFIG)
         _write_json(unfinished / CONFIG, data)
         threshold = shared.network.foreground.no_target_threshold
@@ -177,9 +164,23 @@ def _check_tokenizer(tokenizer: Any, place: str) -> None:
     check_config({key: tokenizer[key] for key in tokenizer.keys() - files}, place)
 
 
-def _with_tokenizer(step: dict, tokenizer: dict) -> dict:
-    """Return the step with a tokenizer that is loaded from files."""
-    return {**{key: step[key] for key in step if key != 'keep_sep'}, 'tokenizer': tokenizer}
+def _shared_config(shared: SharedModel, folder: Path) -> dict[str, Any]:
+    """Return what config.json says; the tokenizer's files are written into ``folder``."""
+    folder.mkdir()
+    own = shared.tokenizer.save_files(folder)
+    steps = []
+    for step in shared.pipeline:
+        if type_name(step) == 'TokenizeExpression':
+            step = {**{key: step[key] for key in step if key != 'keep_sep'}, 'tokenizer': own}
+        steps.append(step)
+    return dict(
+        format=FORMAT,
+        magnet_mm=__version__,
+        name=shared.name,
+        dataset_name=shared.dataset_name,
+        model=_without_training(shared.model),
+        pipeline=steps,
+    )
 
 
 def _without_training(model: Any) -> Any:
