@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from magnet_mm.datasets.tokenizers import HuggingFaceTokenizer
+from magnet_mm.datasets.tokenizers import HuggingFaceTokenizer, build_tokenizer
 from magnet_mm.datasets.transforms import TokenizeExpression
 
 
@@ -52,3 +52,20 @@ def test_notes_of_a_roberta(roberta):
     whole = HuggingFaceTokenizer(str(directory), keep_sep=False)
     assert whole.unread('red car red car', 5) == (4, '')
     assert tokenizer.count('red car') == 4
+
+
+def test_its_files_make_the_same_tokenizer(roberta, tmp_path):
+    directory, _ = roberta
+    tokenizer = HuggingFaceTokenizer(str(directory), keep_sep=False, pad_token_id=0)
+    folder = tmp_path / 'saved'
+    folder.mkdir()
+    config = tokenizer.save_files(folder)
+    assert config == dict(
+        type='HuggingFaceTokenizer', name=str(folder), keep_sep=False, pad_token_id=0
+    )
+    assert not any(path.suffix == '.py' for path in folder.iterdir())
+    saved = build_tokenizer(config)
+    for sentence, length in (('red car red', 8), ('red car red car', 3), ('', 3)):
+        found = saved.encode(sentence, length)
+        for key, value in tokenizer.encode(sentence, length).items():
+            assert found[key].tolist() == value.tolist()

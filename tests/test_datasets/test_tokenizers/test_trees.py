@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from magnet_mm.datasets.tokenizers import TreeTokenizer
+from magnet_mm.datasets.tokenizers import TreeTokenizer, build_tokenizer
 from magnet_mm.datasets.tokenizers import trees as module
 from magnet_mm.errors import ConfigError, DataError
 
@@ -32,6 +32,19 @@ def test_graph_stands_where_the_words_stand(words, trees):
     np.testing.assert_allclose(cut['text_graph'], expected[2:5, 2:5], rtol=1e-6)
     assert tokenizer.unknown("Man's red hat.") == ["'s"]
     assert tokenizer.encode('', 3)['text_graph'].sum() == 0
+
+
+def test_its_files_make_the_same_tokenizer(words, trees, tmp_path):
+    tokenizer, folder = TreeTokenizer(words, trees), tmp_path / 'saved'
+    folder.mkdir()
+    config = tokenizer.save_files(folder)
+    assert config == dict(
+        type='TreeTokenizer', vocabulary=str(folder / 'words.txt'), padding='front',
+        trees=str(folder / 'trees.jsonl'),
+    )  # fmt: skip
+    found = build_tokenizer(config).encode("Man's red hat.", 6)
+    for key, value in tokenizer.encode("Man's red hat.", 6).items():
+        np.testing.assert_array_equal(found[key], value)
 
 
 def test_a_sentence_that_is_not_in_the_file(words, trees):
