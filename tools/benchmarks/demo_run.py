@@ -37,8 +37,8 @@ def read_demo_run(folder: Path) -> dict[str, Any]:
         DataError: A file of the run is absent.
     """
     try:
-        last = (folder / 'last_checkpoint').read_text(encoding='utf-8').strip()
-        meta = CheckpointLoader.load_checkpoint(last, map_location='cpu', logger='silent')['meta']
+        last = folder / Path((folder / 'last_checkpoint').read_text(encoding='utf-8').strip()).name
+        meta = CheckpointLoader.load_checkpoint(str(last), 'cpu', logger='silent')['meta']
         (log,) = folder.glob('*/vis_data/scalars.json')
         scores = json.loads((folder / 'results.json').read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
