@@ -94,7 +94,10 @@ def write_audit(
         [plots.GroupBar(**bar) for bar in numbers[key]][:_WORDS_SHOWN]
         for key in ('word_classes', 'words')
     ]
-    titles = (f'Kind of word left out (by {numbers["classified_by"]})', 'Word left out')
+    titles = (
+        f'Kind of word left out (by {numbers["classified_by"]})',
+        f'Word left out (at most {_WORDS_SHOWN}, the most important first)',
+    )
     context = dict(
         numbers,
         least=ms.MIN_TARGET_PIXELS,
@@ -135,7 +138,7 @@ def _galleries(source: ItemSource, answers: Sequence[Answer], shown: int) -> lis
             and ms.same_mask(answer) is (order > 0)
         ]
         found.sort(key=lambda answer: -order * item_iou(answer.before))
-        chosen = _one_per_subject(found)[:shown]
+        chosen = _one_per_image(found)[:shown]
         if chosen:
             cards = [_card(source, originals[a.question.subject.index], a) for a in chosen]
             title = f'{title} ({len(chosen)} of {len(found)})'
@@ -144,11 +147,12 @@ def _galleries(source: ItemSource, answers: Sequence[Answer], shown: int) -> lis
     return galleries
 
 
-def _one_per_subject(answers: Sequence[Answer]) -> list[Answer]:
-    """Return the first answer of every subject, in order."""
-    return list({answer.question.subject.index: answer for answer in reversed(answers)}.values())[
-        ::-1
-    ]
+def _one_per_image(answers: Sequence[Answer]) -> list[Answer]:
+    """Return the first answer of every picture, in order."""
+    first: dict[Any, Answer] = {}
+    for answer in answers:
+        first.setdefault(answer.question.subject.image, answer)
+    return list(first.values())
 
 
 def _card(source: ItemSource, original: Answer, edited: Answer) -> dict[str, Any]:

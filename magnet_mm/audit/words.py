@@ -52,7 +52,7 @@ CLASSES: dict[str, frozenset[str]] = {
         'between with without holding wearing by against'.split()
     ),
     'noun': frozenset([*SHAPES, *REFSHAPES_NOUNS, *COCO_NOUNS]),
-    'function': frozenset(
+    'function word': frozenset(
         'a an the of on in at is are that which who this it his her their its and or not'.split()
     ),
 }

@@ -21,7 +21,7 @@ from magnet_mm.errors import ConfigError
         ('beside', 'relation'),
         ('giraffe', 'noun'),
         ('cross', 'noun'),
-        ('the', 'function'),
+        ('the', 'function word'),
         ('wooden', 'other'),
         ('', 'other'),
     ],
@@ -42,7 +42,7 @@ def test_without_spacy(monkeypatch):
 
     monkeypatch.setattr(words, 'load_spacy', absent)
     classes, name = words.word_classifier()
-    assert classes('the wooden chair') == ['function', 'other', 'noun']
+    assert classes('the wooden chair') == ['function word', 'other', 'noun']
     assert name == 'the shipped word list'
 
 
