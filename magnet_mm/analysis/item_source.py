@@ -16,6 +16,7 @@ from mmseg.registry import DATASETS
 from pycocotools import mask as coco_mask
 
 from magnet_mm.datasets.annotations.target_masks import target_rle
+from magnet_mm.datasets.image_files import open_image
 from magnet_mm.errors import ConfigError, DataError
 from magnet_mm.evaluation import Item
 
@@ -78,9 +79,16 @@ class ItemSource:
         return SourceItem(mmcv.bgr2rgb(sample['img']), sample['gt_seg_map'])
 
     def relative_size(self, item: Item) -> float:
-        """Share of the image that the object covers, 0 to 1, from the annotation alone."""
+        """Share of the image that the object covers, 0 to 1.
+
+        From the annotation alone; own data does not say the size of an image, whose header is read.
+        """
         info = self.info(item)
-        height, width = info['height'], info['width']
+        if 'height' in info:
+            height, width = info['height'], info['width']
+        else:
+            with open_image(info['img_path']) as image:
+                height, width = image.height, image.width
         rle = target_rle(info, height, width, info['img_path'])
         return float(coco_mask.area(rle)) / (height * width)
 

@@ -17,6 +17,7 @@ COMMANDS = {
     'train': ('magnet_mm.cli.train', 'train a model'),
     'test': ('magnet_mm.cli.test', 'evaluate a checkpoint on splits of a dataset'),
     'audit': ('magnet_mm.cli.audit', 'find out whether a model reads'),
+    'finetune': ('magnet_mm.cli.finetune', 'adapt a trained model to data of your own'),
     'infer': ('magnet_mm.cli.infer', 'segment images by sentences'),
     'check-data': (
         'magnet_mm.data_tools.checking.command_line',

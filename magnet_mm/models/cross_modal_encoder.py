@@ -65,12 +65,15 @@ class CrossModalEncoder(BaseModule):
             ``is_last`` are filled in, and what a module lists in ``derived_arguments``: out of
             ``sentence_channels`` and ``next_channels`` (the width of what the next stage is given,
             None where none follows).
+        frozen: parts that keep their weights and run as in testing, by name: ``visual``, ``text``,
+            ``fusion``, or something inside of them. Their parameters need no gradient from the
+            start, which DistributedDataParallel requires.
 
     Raises:
-        ConfigError: when a list has not one entry per visual stage, when a stagewise text encoder
-            has not one group of layers per visual stage, when one that reads the image stands
-            beside fusion modules, or when a module wants a sentence vector that the text encoder
-            does not have.
+        ConfigError: when a frozen part does not exist, when a list has not one entry per visual
+            stage, when a stagewise text encoder has not one group of layers per visual stage, when
+            one that reads the image stands beside fusion modules, or when a module wants a sentence
+            vector that the text encoder does not have.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class CrossModalEncoder(BaseModule):
         visual: dict,
         text: dict,
         fusion: dict | Sequence[dict | None] | None = None,
+        frozen: Sequence[str] = (),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -108,6 +112,23 @@ class CrossModalEncoder(BaseModule):
             NoFusion(channels) if config is None else self._build_fusion(config, index)
             for index, (config, channels) in enumerate(zip(fusions, outputs, strict=True))
         )
+        self._frozen = [self._frozen_part(name).requires_grad_(False) for name in frozen]
+
+    def _frozen_part(self, name: str) -> nn.Module:
+        try:
+            return self.get_submodule(name)
+        except AttributeError as error:
+            raise ConfigError(
+                f'backbone.frozen names {name!r}, which is no part of the encoder; there are '
+                'visual, text and fusion.'
+            ) from error
+
+    def train(self, mode: bool = True) -> CrossModalEncoder:
+        """Train, but for what is frozen: its batch norms keep their statistics, too."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def _build_fusion(self, config: dict, index: int) -> nn.Module:
         wanted = getattr(component_class(MODELS, config), 'derived_arguments', ())

@@ -8,6 +8,7 @@ striped, dotted or shaded, with a darker edge; noise over everything. All number
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -49,8 +50,10 @@ def outline(thing: SceneObject) -> np.ndarray:
     return extent * points @ turn.T + (thing.x, thing.y)
 
 
-def draw(rng: np.random.Generator, scene: Scene) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draws the image and the objects' visible masks.
+def draw(
+    rng: np.random.Generator, scene: Scene, rgb: Mapping[str, tuple[int, int, int]] = RGB
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Draws the image and the objects' visible masks; ``rgb`` are the colours by their names.
 
     Returns:
         The image, uint8 [H, W, 3] RGB, and one mask per object, uint8 [2H, 2W] of 0/1 at twice the
@@ -62,7 +65,7 @@ def draw(rng: np.random.Generator, scene: Scene) -> tuple[np.ndarray, list[np.nd
     for number, thing in enumerate(scene.objects, start=1):
         points = _canvas_points(thing)
         cv2.fillPoly(owner, [points], number)
-        _paint(rng, canvas, points, RGB[thing.colour])
+        _paint(rng, canvas, points, rgb[thing.colour])
     image = cv2.resize(canvas, (scene.width, scene.height), interpolation=cv2.INTER_AREA)
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(*NOISE))
     image = np.clip(np.round(image + noise), 0, 255).astype(np.uint8)

@@ -29,6 +29,7 @@ from magnet_mm.refshapes.edits import Edit, edits
 from magnet_mm.refshapes.example import Example
 from magnet_mm.refshapes.scene import SHAPES
 from magnet_mm.refshapes.several import Several, draw_conjunction, draw_quantified
+from magnet_mm.refshapes.style import Style
 
 #: Of an image: sentences that mean nothing (one ref), and refs that mean several objects.
 MOST_ABSENT = 3
@@ -117,7 +118,10 @@ class _Image(NamedTuple):
 
 
 def write_generalized(
-    folder: Path, refs: list[dict[str, Any]], made: Iterable[tuple[str, Generalized]]
+    folder: Path,
+    refs: list[dict[str, Any]],
+    made: Iterable[tuple[str, Generalized]],
+    style: Style,
 ) -> None:
     """Write both files.
 
@@ -125,6 +129,7 @@ def write_generalized(
         folder: Where refs(unc).p lies.
         refs: Its content.
         made: For every image, in order, its split and further sentences.
+        style: Its words are written.
     """
     by_image: dict[int, list[dict[str, Any]]] = {}
     for ref in refs:
@@ -159,6 +164,7 @@ def write_generalized(
                 grefs.append(gref)
             pairs += _pairs(more, true, first, len(pairs))
         first += len(more.categories)
+    style.rename([*grefs, *pairs])
     text = json.dumps(grefs, separators=(',', ':')) + '\n'
     write_atomically(folder / GREFS, text.encode('utf-8'))
     write_atomically(folder / PAIRS, pickle.dumps(pairs, protocol=2))

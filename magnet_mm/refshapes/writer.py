@@ -11,7 +11,7 @@
     OUT/refshapes/grefs(unc).json      several objects and none, and
     OUT/refshapes/refs(pairs).p        pairs of sentences, see generalized.py
 
-Each image depends on (seed, split, number within the split) alone.
+Each image depends on (seed, split, number within the split) and the style alone.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from magnet_mm.refshapes.generalized import (
 )
 from magnet_mm.refshapes.scene import SHAPES, sample_scene
 from magnet_mm.refshapes.sentences import choose_expressions, draw_kinds
+from magnet_mm.refshapes.style import PLAIN, STYLES, Style
 from magnet_mm.refshapes.summary import summarise
 from magnet_mm.refshapes.wording import say
 
@@ -73,8 +74,8 @@ SETTINGS_FILE = ANNOTATION_FOLDER / 'generator.json'
 SUMMARY_FILE = ANNOTATION_FOLDER / 'summary.json'
 
 
-def make_example(seed: int, split: str, number: int) -> Example:
-    """Make one image of a split with its sentences."""
+def make_example(seed: int, split: str, number: int, style: str = PLAIN) -> Example:
+    """Make one image of a split, in the colours of a style, with its sentences in plain words."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
     count = int(rng.choice(OBJECT_COUNTS[split]))
     held_out = split == HELD_OUT_SPLIT
@@ -85,7 +86,7 @@ def make_example(seed: int, split: str, number: int) -> Example:
         expressions = choose_expressions(rng, scene, wanted, held_out)
         if expressions is None:
             continue
-        image, masks = draw(rng, scene)
+        image, masks = draw(rng, scene, STYLES[style].rgb)
         if min(visible_shares(scene, masks)) >= VISIBLE:
             break
     sentences: dict[int, list[tuple[str, str]]] = {}
@@ -104,6 +105,7 @@ def write_refshapes(
     seed: int = 0,
     counts: dict[str, int] | None = None,
     progress: Callable[[Iterator], Iterator] | None = None,
+    style: str = PLAIN,
 ) -> bool:
     """Write the data set.
 
@@ -115,18 +117,24 @@ def write_refshapes(
         seed: The same seed gives the same bytes (with the same library versions).
         counts: Number of images of each split; :data:`DEFAULT_COUNTS` where not given.
         progress: Wraps the iteration over the images, to show progress.
+        style: One of :data:`magnet_mm.refshapes.style.STYLES`.
 
     Returns:
         Whether anything was written (False: it was there already).
 
     Raises:
-        DataError: ``out`` holds something else, or a count is negative or a split unknown.
+        DataError: ``out`` holds something else, a count is negative, or a split or style is
+            unknown.
     """
     out = Path(out)
     counts = {**DEFAULT_COUNTS, **(counts or {})}
     if set(counts) != set(SPLITS) or min(counts.values()) < 0:
         raise DataError(f'RefShapes has the splits {SPLITS}, each with 0 or more images: {counts}.')
+    if style not in STYLES:
+        raise DataError(f'RefShapes has the styles {", ".join(STYLES)}, not {style!r}.')
     settings = {'generator': 'RefShapes', 'version': VERSION, 'seed': seed, 'images': counts}
+    if style != PLAIN:
+        settings['style'] = style
     if _holds_result(out, settings):
         return _complete(out, settings, progress or (lambda items: items))
     with replacing(out, folder=True) as unfinished:
@@ -155,9 +163,9 @@ def _complete(
     if all((folder / name).is_file() for name in (GREFS, PAIRS)):
         return False
     numbers = _numbers(settings)
-    examples = _make_examples(settings['seed'], numbers)
+    examples = _make_examples(settings, numbers)
     made = [(split, next(examples)[1]) for split, _ in progress(numbers)]
-    write_generalized(folder, load_plain_pickle(str(folder / REFS)), made)
+    write_generalized(folder, load_plain_pickle(str(folder / REFS)), made, _style(settings))
     return True
 
 
@@ -194,7 +202,7 @@ def _write(
     refs: list[dict[str, Any]] = []
     made: list[tuple[str, Generalized]] = []
     numbers = _numbers(settings)
-    examples = _make_examples(settings['seed'], numbers)
+    examples = _make_examples(settings, numbers)
     sentences = 0
     for image_id, (split, _) in enumerate(progress(numbers), start=1):
         example, more = next(examples)
@@ -220,26 +228,33 @@ def _write(
                 }
             )
     _write_json(folder / ANNOTATION_FOLDER / 'instances.json', instances)
+    _style(settings).rename(refs)
     with open(folder / ANNOTATION_FOLDER / REFS, 'wb') as file:
         pickle.dump(refs, file, protocol=2)
-    write_generalized(folder / ANNOTATION_FOLDER, refs, made)
+    write_generalized(folder / ANNOTATION_FOLDER, refs, made, _style(settings))
     _write_json(folder / SUMMARY_FILE, summarise(instances, refs))
 
 
-def _make(seed: int, split: str, number: int) -> tuple[Example, Generalized]:
-    example = make_example(seed, split, number)
+def _style(settings: dict[str, Any]) -> Style:
+    return STYLES[settings.get('style', PLAIN)]
+
+
+def _make(seed: int, style: str, split: str, number: int) -> tuple[Example, Generalized]:
+    example = make_example(seed, split, number, style)
     draw = (seed, SPLITS.index(split), number)
     return example, make_generalized(draw, example, split == HELD_OUT_SPLIT)
 
 
 def _make_examples(
-    seed: int, numbers: list[tuple[str, int]]
+    settings: dict[str, Any], numbers: list[tuple[str, int]]
 ) -> Iterator[tuple[Example, Generalized]]:
     """All images in order, made by one process per core."""
     splits, positions = [split for split, _ in numbers], [number for _, number in numbers]
     # fork: the workers need none of the imports again
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context('fork')) as pool:
-        yield from pool.map(_make, itertools.repeat(seed), splits, positions, chunksize=16)
+        seeds = itertools.repeat(settings['seed'])
+        styles = itertools.repeat(settings.get('style', PLAIN))
+        yield from pool.map(_make, seeds, styles, splits, positions, chunksize=16)
 
 
 def _add_instances(instances: dict[str, Any], example: Example, image_id: int, name: str) -> None:

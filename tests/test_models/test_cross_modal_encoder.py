@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmseg.registry import MODELS
 
+from magnet_mm.errors import ConfigError
 from magnet_mm.models.targets import stack_text
 from magnet_mm.structures import FusionOutput, TextFeatures
 
@@ -127,3 +128,18 @@ def test_pixels_reach_the_words_and_words_the_pixels(encoder, batch):
         before = encoder(images, input_ids, attention_mask)
         after = encoder(images.flip(3), input_ids, attention_mask)
     assert torch.equal(before.words, after.words)  # closed gates: the image stays out
+
+
+def test_frozen_parts_keep_weights_and_statistics(tiny_magnet_config, batch):
+    encoder = MODELS.build(dict(tiny_magnet_config().backbone, frozen=('visual', 'fusion.0')))
+    encoder.train()
+    assert not encoder.visual.training and not encoder.fusion[0].training
+    assert encoder.text.training and encoder.fusion[1].training
+    trained = {name for name, one in encoder.named_parameters() if one.requires_grad}
+    assert not any(name.startswith(('visual.', 'fusion.0.')) for name in trained)
+    assert any(name.startswith('fusion.1.') for name in trained)
+    sum(feature.sum() for feature in encoder(*batch).visual).backward()
+    assert all(one.grad is None for one in encoder.visual.parameters())
+    assert encoder.text.word_embedding.grad.abs().sum() > 0  # through the frozen stages
+    with pytest.raises(ConfigError, match="frozen names 'image'"):
+        MODELS.build(dict(tiny_magnet_config().backbone, frozen=('image',)))

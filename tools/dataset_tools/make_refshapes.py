@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from magnet_mm.errors import DataError
 from magnet_mm.refshapes import DEFAULT_COUNTS, SPLITS, write_refshapes
+from magnet_mm.refshapes.style import PLAIN, STYLES
 from magnet_mm.refshapes.summary import summary_table
 from magnet_mm.refshapes.writer import SUMMARY_FILE
 
@@ -23,6 +24,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Make the RefShapes data set.')
     parser.add_argument('out', type=Path, help='data root to make, e.g. data/refshapes')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same files (default 0)')
+    parser.add_argument(
+        '--style',
+        choices=STYLES,
+        default=PLAIN,
+        help=f'colours and words (default {PLAIN}); "market" has others, for fine-tuning',
+    )
     for split in SPLITS:
         parser.add_argument(
             f'--{split}',
@@ -41,7 +48,7 @@ def main() -> int:
     start = time.time()
     show = functools.partial(tqdm, desc='RefShapes', unit='image', mininterval=1.0)
     try:
-        written = write_refshapes(args.out, args.seed, counts, progress=show)
+        written = write_refshapes(args.out, args.seed, counts, progress=show, style=args.style)
     except DataError as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

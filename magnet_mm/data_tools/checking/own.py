@@ -47,20 +47,28 @@ class OwnFile:
         }
 
 
-def check_own(path: Path, contents: bool, findings: Findings, track: Track) -> OwnFile:
+def check_own(
+    path: Path,
+    contents: bool,
+    findings: Findings,
+    track: Track,
+    folders: tuple[Path, Path] | None = None,
+) -> OwnFile:
     """Check the lines of a file, and the images and masks that they name.
 
     Args:
-        path (Path): The file; images and masks lie below its folder, as in
-            `configs/_base_/datasets/jsonl.py`.
+        path (Path): The file.
         contents (bool): Decode every image, too.
         findings (Findings): Takes what is found.
         track (Track): Wraps the iteration over the lines, to show progress.
+        folders (tuple[Path, Path], optional): Where images and mask PNGs lie. Defaults to the
+            file's folder, as in `configs/_base_/datasets/jsonl.py`.
 
     Returns:
         OwnFile: What the file holds.
     """
-    where, folder = path.name, str(path.parent)
+    where = path.name
+    image_folder, mask_folder = map(str, folders or (path.parent, path.parent))
     try:
         texts = list(read_lines(str(path)))
     except DataError as error:
@@ -71,8 +79,8 @@ def check_own(path: Path, contents: bool, findings: Findings, track: Track) -> O
     for number, text in track(texts, f'{where}: lines'):
         at = f'line {number}'
         try:
-            record = parse_line(text, at, folder)
-            image = path_inside(folder, record['file_name'], f'{at}: "image"')
+            record = parse_line(text, at, mask_folder)
+            image = path_inside(image_folder, record['file_name'], f'{at}: "image"')
         except DataError as error:
             findings.error(where, str(error), FORMAT)
             continue
@@ -103,7 +111,10 @@ def _image_size(
 ) -> tuple[int, int] | None:
     """Height and width from the header of an image; None, with an error, if it cannot be read."""
     if not path.is_file():
-        advice = 'Paths are relative to the folder of the JSON-lines file (see docs/data.md).'
+        advice = (
+            'Paths are relative to the image folder, which is that of the JSON-lines file '
+            'where none is given (see docs/data.md).'
+        )
         findings.error(where, 'image files are missing.', advice, path)
         return None
     try:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from magnet_mm.data_tools.checking.checker import OWN_IMAGES, CheckResult
-from magnet_mm.data_tools.checking.findings import Finding
+from magnet_mm.data_tools.checking.findings import Finding, Findings
 from magnet_mm.data_tools.checking.published import LAYOUTS, REFS_FILES, SOURCES
 from magnet_mm.data_tools.checking.refs import RefsFile
 
@@ -27,7 +27,7 @@ def print_report(result: CheckResult, console: Console) -> None:
     if result.overlaps:
         console.print(_overlap_table(result))
     if list(result.findings):
-        console.print(_finding_table(result))
+        print_findings(result.findings, console)
     numbers = [(level, result.findings.number(level)) for level in STYLES]
     counts = ', '.join(f'{n} {level}{"s" * (n != 1)}' for level, n in numbers)
     verdict = '[bold green]OK[/bold green]' if result.ok else '[bold red]NOT OK[/bold red]'
@@ -145,15 +145,15 @@ def _overlap_table(result: CheckResult) -> Table:
     return table
 
 
-def _finding_table(result: CheckResult) -> Table:
-    """Every finding with what to do next."""
+def print_findings(findings: Findings, console: Console) -> None:
+    """Print every finding with what to do next."""
     table = Table(title='What was found, and what to do next', show_lines=True)
     for column in ('', 'where', 'what is wrong', 'what to do next'):
         table.add_column(column, overflow='fold')
-    for finding in result.findings:
+    for finding in findings:
         level = f'[{STYLES[finding.level]}]{finding.level}[/]'
         table.add_row(level, escape(finding.where), escape(_text(finding)), escape(finding.advice))
-    return table
+    console.print(table)
 
 
 def _text(finding: Finding) -> str:

@@ -1,12 +1,15 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""COCO instances and a file of sentences to JSON lines."""
+"""COCO instances and their sentences to JSON lines."""
 
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from mmengine.logging import print_log
 
 from magnet_mm.data_tools.checking.files import read_json
 from magnet_mm.data_tools.conversion.lines import to_line, write_jsonl
@@ -14,22 +17,27 @@ from magnet_mm.datasets.annotations.masks import check_segmentation
 from magnet_mm.errors import DataError
 from magnet_mm.json_lines import parse_object, read_lines
 
+#: Where annotations carry their own sentence: a key of theirs, or of their `attributes` (CVAT).
+SENTENCE_KEYS = ('expressions', 'expression', 'sentence', 'caption')
+
 
 def coco_to_jsonl(
     ann_file: str | Path,
-    sentences: str | Path,
+    sentences: str | Path | None,
     out: str | Path,
     split: str | None = None,
     image_prefix: str = '',
 ) -> int:
-    """Write one line per line of sentences.
+    """Write one line per line of sentences, or per annotation that has one.
 
     Args:
         ann_file (str | Path): COCO instances (`images`, `annotations`, `categories`).
-        sentences (str | Path): JSON lines `{"ann_id": 7, "expression": "the red mug"}`, with a
+        sentences (str | Path, optional): JSON lines `{"ann_id": 7, "expression": "the red mug"}`, with a
             list of ids where several objects are meant, `expressions` for several sentences, and
             optionally `split`, `kind`; or a CSV file (`.csv`) with the columns `ann_id`,
-            `expression` and optionally `split`, `kind`, where ids are separated by blanks.
+            `expression` and optionally `split`, `kind`, where ids are separated by blanks. None
+            takes the annotations' own, see :data:`SENTENCE_KEYS`; those without one are counted
+            in the log and left out.
         out (str | Path): The JSON-lines file; it must not exist.
         split (str, optional): Split of all lines that name none.
         image_prefix (str): Folder of the images, relative to the folder that paths will be
@@ -40,19 +48,24 @@ def coco_to_jsonl(
 
     Raises:
         DataError: A file cannot be read, an annotation is unknown, the objects of a sentence are
-            on different images, or `out` exists. The message names the line.
+            on different images, there is no sentence at all, or `out` exists. The message names
+            the line.
     """
     try:
         content = read_json(Path(ann_file))
     except DataError as error:
         raise DataError(f'{ann_file}: {error}') from error
     index = _index(content, str(ann_file))
-    entries = _read_csv if Path(sentences).suffix.lower() == '.csv' else _read_jsonl
+    if sentences is None:
+        entries, place = _own_sentences(index[1], str(ann_file)), f'{ann_file}, annotation'
+    else:
+        read = _read_csv if Path(sentences).suffix.lower() == '.csv' else _read_jsonl
+        entries, place = read(str(sentences)), f'{sentences}, line'
 
     def lines() -> Iterator[dict]:
         number_of_sentences = 0
-        for ref_id, (number, entry) in enumerate(entries(str(sentences)), start=1):
-            where = f'{sentences}, line {number}'
+        for ref_id, (number, entry) in enumerate(entries, start=1):
+            where = f'{place} {number}'
             record = _record(entry, ref_id, number_of_sentences, index, where)
             number_of_sentences += len(record['sentences'])
             yield to_line(record, entry.get('split') or split, image_prefix)
@@ -114,6 +127,31 @@ def _index(content: Any, path: str) -> tuple[dict, dict, dict]:
             'images (id, file_name, height, width) and annotations (id, image_id, segmentation).'
         ) from error
     return images, annotations, categories
+
+
+def _own_sentences(annotations: dict, path: str) -> Iterator[tuple[int, dict]]:
+    """Yield annotations that carry a sentence; say how many do not."""
+    without = 0
+    for number, annotation in annotations.items():
+        attributes = annotation.get('attributes')
+        known = {**(attributes if isinstance(attributes, dict) else {}), **annotation}
+        text = next((known[key] for key in SENTENCE_KEYS if known.get(key)), None)
+        if text is None:
+            without += 1
+            continue
+        texts = text if isinstance(text, list) else [text]
+        yield number, dict(ann_id=number, expressions=texts, split=known.get('split'))
+    if without == len(annotations):
+        raise DataError(
+            f'{path}: no annotation has a sentence ({", ".join(SENTENCE_KEYS)}, as a key or in '
+            '"attributes"). Give a file of sentences beside it.'
+        )
+    if without:
+        print_log(
+            f'{path}: {without} of {len(annotations)} annotations have no sentence; left out.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _read_jsonl(path: str) -> Iterator[tuple[int, dict]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import os
@@ -88,6 +89,21 @@ class HuggingFaceTokenizer(Tokenizer):
         unread = '' if special[last] else expression[encoded['offset_mapping'][last][0] :]
         return last - sum(special[:last]), unread
 
+    def add_words(self, words: Sequence[str], folder: str | os.PathLike) -> str:
+        """Write the tokenizer's files with more whole words; returns the folder.
+
+        A tokenizer that lower-cases sentences gets the words in lower case.
+        """
+        from transformers import AddedToken
+
+        more = copy.deepcopy(self._tokenizer)
+        normalizer = more.backend_tokenizer.normalizer
+        if normalizer is not None:
+            words = [normalizer.normalize_str(word) for word in words]
+        more.add_tokens([AddedToken(word, single_word=True) for word in dict.fromkeys(words)])
+        more.save_pretrained(str(folder))
+        return str(folder)
+
     def save(self, path: str | os.PathLike, max_tokens: int) -> None:
         """Write a file of the `tokenizers` library.
 
@@ -95,18 +111,18 @@ class HuggingFaceTokenizer(Tokenizer):
         last user had set.
         """
         backend = self._tokenizer.backend_tokenizer
-        copy = type(backend).from_str(backend.to_str())
+        fitted = type(backend).from_str(backend.to_str())
         if self.keep_sep:
-            copy.enable_truncation(max_tokens, direction=self._tokenizer.truncation_side)
+            fitted.enable_truncation(max_tokens, direction=self._tokenizer.truncation_side)
         else:  # its user cuts the ids, [SEP] with the rest
-            copy.no_truncation()
-        copy.enable_padding(
+            fitted.no_truncation()
+        fitted.enable_padding(
             length=max_tokens,
             direction='right',
             pad_id=self.pad_token_id,
             pad_token=self._tokenizer.pad_token,
         )
-        copy.save(str(path))
+        fitted.save(str(path))
 
     def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
         """Write transformers' own files."""

@@ -65,6 +65,18 @@ class Tokenizer(ABC):
         """
 
     @abstractmethod
+    def add_words(self, words: Sequence[str], folder: str | os.PathLike) -> str:
+        """Write the vocabulary with more words behind its own, whose ids stay.
+
+        Args:
+            words: What :meth:`unknown` found.
+            folder: Where to write; it is made.
+
+        Returns:
+            What names the new vocabulary in a config.
+        """
+
+    @abstractmethod
     def save(self, path: str | os.PathLike, max_tokens: int) -> None:
         """Write one JSON file with which a program without this package gets `max_tokens` ids."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from magnet_mm.atomic_files import write_atomically
 from magnet_mm.datasets.tokenizers.interface import TOKENIZERS, Tokenizer
 from magnet_mm.datasets.tokenizers.splitting import splitting_rule
 from magnet_mm.datasets.tokenizers.vocabulary_files import WORDS_FILE, read_words
@@ -102,6 +103,13 @@ class WordTokenizer(Tokenizer):
         """Return how many words are read, and those behind them."""
         words = self.split(expression)
         return min(len(words), max_tokens), ' '.join(words[max_tokens:])
+
+    def add_words(self, words: Sequence[str], folder: str | os.PathLike) -> str:
+        """Write `words.txt` with more words at its end; returns its path."""
+        lines = dict.fromkeys([*self.vocabulary, *words])
+        path = Path(folder) / WORDS_FILE
+        write_atomically(path, '\n'.join([*lines, '']).encode())
+        return str(path)
 
     def save(self, path: str | os.PathLike, max_tokens: int) -> None:
         """Write vocabulary (a word's place is its id), splitting rule, padding and room."""

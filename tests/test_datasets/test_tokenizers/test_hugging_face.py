@@ -4,6 +4,7 @@
 import json
 
 import pytest
+import tokenizers
 
 from magnet_mm.datasets.tokenizers import HuggingFaceTokenizer, build_tokenizer
 from magnet_mm.datasets.transforms import TokenizeExpression
@@ -69,3 +70,19 @@ def test_its_files_make_the_same_tokenizer(roberta, tmp_path):
         found = saved.encode(sentence, length)
         for key, value in tokenizer.encode(sentence, length).items():
             assert found[key].tolist() == value.tolist()
+
+
+def test_added_words_keep_the_ids_of_the_old(tmp_path):
+    old = build_tokenizer('magnet_mm://refshapes')
+    assert old.unknown('the Orange disc') == ['Orange', 'disc']
+    new = build_tokenizer(old.add_words(['Orange', 'disc', 'orange'], tmp_path / 'new'))
+    assert new.vocabulary_size == old.vocabulary_size + 2
+    assert new.tokens([54, 55]) == ['orange', 'disc']  # lower case, as it reads
+    assert new.unknown('the ORANGE disc, discs') == [',', 'discs']  # whole words only
+    ids = new.encode('the Orange disc', 8)['input_ids'].tolist()
+    known = old.encode('the', 8)['input_ids'].tolist()
+    assert ids == [known[0], known[1], 54, 55, known[2], 0, 0, 0]
+    new.save(tmp_path / 'tokenizer.json', 8)
+    exported = tokenizers.Tokenizer.from_file(str(tmp_path / 'tokenizer.json'))
+    assert exported.encode('the Orange disc').ids == ids
+    assert old.encode('orange', 3)['input_ids'].tolist()[1] == old.unknown_token_id  # unchanged

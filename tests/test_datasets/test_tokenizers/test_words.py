@@ -102,3 +102,15 @@ def test_files_that_are_no_vocabulary(tmp_path, text, message):
     (tmp_path / 'v.txt').write_text(text)
     with pytest.raises(ConfigError, match=message):
         WordTokenizer(str(tmp_path / 'v.txt'))
+
+
+def test_added_words_keep_the_ids_of_the_old(tmp_path):
+    settings = dict(type='WordTokenizer', vocabulary='magnet_mm://refshapes', padding='front')
+    old = build_tokenizer(settings)
+    name = old.add_words(['orange', 'disc', 'red'], tmp_path / 'new')
+    assert name == str(tmp_path / 'new' / 'words.txt')
+    new = build_tokenizer(dict(settings, vocabulary=name))
+    assert new.vocabulary == (*old.vocabulary, 'orange', 'disc')  # red was there
+    assert new.encode('red orange disc', 4)['input_ids'].tolist() == [
+        0, old.encode('red', 1)['input_ids'][0], old.vocabulary_size, old.vocabulary_size + 1
+    ]  # fmt: skip
