@@ -84,8 +84,8 @@ def collect(source: Source, out: Path, val_share: float, seed: int) -> OwnData:
     if not all(sizes.values()):
         found = ', '.join(sorted({str(line['split']) for line in lines}))
         raise DataError(
-            f'{source.data}: the splits are {found}; a training needs "{TRAIN}" and "{VAL}". Rename '
-            'them, or leave "split" out of every line.'
+            f'{source.data}: the splits are {found}; a training needs "{TRAIN}" and "{VAL}". '
+            'Rename them, or leave "split" out of every line.'
         )
     write_lines(out, lines)
     return OwnData(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 STEPS_PER_EPOCH = 8  # an epoch has so many steps at least, unless the batch would be below 2
 RATE_SHARE = 0.5  # of the recipe's rate: the weights are trained already
-STEPS = 1500  # what the epochs add up to, within their bounds
-EPOCHS = (5, 100)
-VALIDATIONS = 20
-PATIENCE = 5  # validations without a better score
+STEPS = 600  # what the epochs add up to, within their bounds
+EPOCHS = (5, 50)
+VALIDATIONS = 10
+PATIENCE = 4  # validations without a better score
 MEMORY_SHARE = 0.8
 WARM_UP = 0.05  # share of all steps
 
@@ -74,7 +74,8 @@ def decide(
     reasons = dict(
         batch=f'{items} training items: a step of {batch} (the recipe: {recipe.batch}) gives '
         f'{steps} steps per epoch. {memory}; a sample takes about {each / 2**20:.0f} MiB, the '
-        f'model {fixed / 2**20:.0f} MiB: {batch_size} at a time, {batch // batch_size} accumulated.',
+        f'model {fixed / 2**20:.0f} MiB: {batch_size} at a time, '
+        f'{batch // batch_size} accumulated.',
         rate=f"half of the recipe's {recipe.rate:g}, times the root of the batch's share "
         f'{batch}/{recipe.batch}.',
         epochs='as you said.'

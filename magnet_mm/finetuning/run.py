@@ -111,7 +111,7 @@ def train(config: Path, console: Console) -> Path:
     cfg = Config.fromfile(config)
     folder = config.parent
     before = evaluate(cfg, cfg.load_from, folder / 'before')
-    best = _run(cfg)
+    best = fit(cfg)
     after = evaluate(cfg, str(best), folder / 'after')
     result = _publish(best, folder / RESULT, after)
     scores = dict(before=before, after=after)
@@ -135,7 +135,7 @@ def evaluate(cfg: Config, weights: str, folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in results[VAL].items()}
 
 
-def _run(cfg: Config) -> Path:
+def fit(cfg: Config) -> Path:
     """Train; returns the best checkpoint."""
     cfg = Config(cfg.to_dict())
     runtime.fit_to_machine(cfg, training=True)

@@ -19,14 +19,14 @@ RECIPE = Recipe(batch=32, rate=5e-5)
     ('items', 'free', 'expected'),
     [
         # batch_size, accumulated, rate, epochs, interval, warm_up
-        # 10 GiB * 0.8 - 2 GiB leaves room for 6 samples of 1 GiB: 4 at a time. 1500 / 31 = 49
-        (1000, 10 * GIB, (4, 8, 2.5e-5, 49, 2, 76)),
-        (1000, 100 * GIB, (32, 1, 2.5e-5, 49, 2, 76)),
-        (1000, None, (32, 1, 2.5e-5, 49, 2, 76)),
-        (1000, GIB, (1, 32, 2.5e-5, 49, 2, 76)),  # does not fit: as little as can be
+        # 10 GiB * 0.8 - 2 GiB leaves room for 6 samples of 1 GiB: 4 at a time. 600 / 31 = 20
+        (1000, 10 * GIB, (4, 8, 2.5e-5, 20, 2, 31)),
+        (1000, 100 * GIB, (32, 1, 2.5e-5, 20, 2, 31)),
+        (1000, None, (32, 1, 2.5e-5, 20, 2, 31)),
+        (1000, GIB, (1, 32, 2.5e-5, 20, 2, 31)),  # does not fit: as little as can be
         # 40 // 8 = 5: a batch of 4; half of 5e-5 * sqrt(4 / 32)
-        (40, None, (4, 1, 8.8e-6, 100, 5, 50)),
-        (3, None, (2, 1, 6.3e-6, 100, 5, 5)),
+        (40, None, (4, 1, 8.8e-6, 50, 5, 25)),
+        (3, None, (2, 1, 6.3e-6, 50, 5, 2)),
         (100_000, None, (32, 1, 2.5e-5, 5, 1, 781)),
     ],
 )

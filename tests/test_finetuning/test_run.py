@@ -102,7 +102,7 @@ def test_prepare_only_and_a_config_of_the_users(own, capsys):
     assert finetune(own, '--work-dir', work, '--prepare-only', '--config', config) == 0
     cfg = Config.fromfile(work / 'finetune.py')
     assert cfg.default_hooks.early_stopping.monitor == 'oIoU'
-    assert (cfg.train_cfg.max_epochs, cfg.train_cfg.val_interval) == (100, 5)
+    assert (cfg.train_cfg.max_epochs, cfg.train_cfg.val_interval) == (50, 5)
     assert not (work / 'finetuned.pth').exists()
     assert f'Config: {work / "finetune.py"}' in capsys.readouterr().out.replace('\n', '')
 

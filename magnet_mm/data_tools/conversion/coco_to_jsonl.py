@@ -32,10 +32,10 @@ def coco_to_jsonl(
 
     Args:
         ann_file (str | Path): COCO instances (`images`, `annotations`, `categories`).
-        sentences (str | Path, optional): JSON lines `{"ann_id": 7, "expression": "the red mug"}`, with a
-            list of ids where several objects are meant, `expressions` for several sentences, and
-            optionally `split`, `kind`; or a CSV file (`.csv`) with the columns `ann_id`,
-            `expression` and optionally `split`, `kind`, where ids are separated by blanks. None
+        sentences (str | Path, optional): JSON lines `{"ann_id": 7, "expression": "the red mug"}`,
+            with a list of ids where several objects are meant, `expressions` for several
+            sentences, and optionally `split`, `kind`; or a CSV file (`.csv`) with the columns
+            `ann_id`, `expression` and optionally `split`, `kind`, where ids are separated by blanks. None
             takes the annotations' own, see :data:`SENTENCE_KEYS`; those without one are counted
             in the log and left out.
         out (str | Path): The JSON-lines file; it must not exist.
