@@ -121,6 +121,14 @@ def write_config(
     return path
 
 
+def _sampler(cfg: Config) -> dict:
+    """Return the base's sampler if it knows epochs, else :class:`EpochSampler`."""
+    sampler = cfg.train_dataloader.get('sampler') or {}
+    if type_name(sampler) in ('EpochSampler', 'ImageWiseSampler'):
+        return dict(sampler)
+    return dict(_delete_=True, type='EpochSampler', shuffle=True)
+
+
 def _changes(
     cfg: Config, folder: Path, data: OwnData, step: dict, plan: Plan, start: Start
 ) -> Iterator[tuple[str, dict]]:
@@ -147,7 +155,7 @@ def _changes(
         dict(
             train_dataloader=dict(
                 batch_size=plan.batch_size,
-                sampler=dict(_delete_=True, type='EpochSampler', shuffle=True),
+                sampler=_sampler(cfg),
                 dataset=train,
             ),
             auto_scale_lr=dict(enable=False, base_batch_size=plan.batch),

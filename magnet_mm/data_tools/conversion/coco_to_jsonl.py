@@ -35,9 +35,9 @@ def coco_to_jsonl(
         sentences (str | Path, optional): JSON lines `{"ann_id": 7, "expression": "the red mug"}`,
             with a list of ids where several objects are meant, `expressions` for several
             sentences, and optionally `split`, `kind`; or a CSV file (`.csv`) with the columns
-            `ann_id`, `expression` and optionally `split`, `kind`, where ids are separated by blanks. None
-            takes the annotations' own, see :data:`SENTENCE_KEYS`; those without one are counted
-            in the log and left out.
+            `ann_id`, `expression` and optionally `split`, `kind`, where ids are separated by
+            blanks. None takes the annotations' own, see :data:`SENTENCE_KEYS`; those without one
+            are counted in the log and left out.
         out (str | Path): The JSON-lines file; it must not exist.
         split (str, optional): Split of all lines that name none.
         image_prefix (str): Folder of the images, relative to the folder that paths will be
