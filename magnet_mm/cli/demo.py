@@ -35,6 +35,12 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--max-upload-mb', type=float, default=10, help='largest image file (default 10)'
     )
+    parser.add_argument(
+        '--collect',
+        type=Path,
+        metavar='DIR',
+        help='let people correct answers, and save them there',
+    )
     return parser.parse_args(arguments)
 
 
@@ -46,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.max_queue < 1 or args.max_upload_mb <= 0:
         raise ConfigError('--max-queue and --max-upload-mb must be positive.')
     from magnet_mm.demo.answering import Answerer
+    from magnet_mm.demo.collecting import Collection
+    from magnet_mm.demo.correcting import Corrector
+    from magnet_mm.demo.correction_tab import EDITOR_BYTES
     from magnet_mm.demo.examples import make_examples
     from magnet_mm.demo.page import build_page, launch_page
 
@@ -57,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_examples(inferencer.cfg, args.examples),
         max_bytes,
         args.max_queue,
+        Corrector(inferencer, max_bytes, Collection(args.collect)) if args.collect else None,
     )
     launch_page(
         page,
-        max_bytes,
+        max(max_bytes, EDITOR_BYTES) if args.collect else max_bytes,
         server_name=args.host,
         server_port=args.port,
         share=args.share,

@@ -7,6 +7,7 @@ import base64
 import binascii
 import logging
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import mmcv
 
@@ -45,7 +46,7 @@ class Answerer:
             correct, the first says what; everything users typed is escaped.
         """
         try:
-            content = self._decode(picture)
+            content, _ = decode_picture(picture, self.max_bytes)
             sentences = split_sentences(text)
             image = read_image(content, 'The image')
             results = self.inferencer(image, sentences, return_probabilities=True)
@@ -57,20 +58,27 @@ class Answerer:
         rgb = mmcv.bgr2rgb(image)
         return render_results(rgb, results), render_heat_maps(rgb, results)
 
-    def _decode(self, picture: str | None) -> bytes:
-        if not picture:
-            raise DataError('Choose an image first: drop one on the left, or pick an example.')
-        head, _, encoded = str(picture).partition(',')
-        if not (head.startswith('data:') and head.endswith(';base64')):
-            raise DataError('The image did not arrive. Choose it again.')
-        if len(encoded) > self.max_bytes * 4 / 3 + 4:
-            raise DataError(
-                f'The image is too large: at most {self.max_bytes / 2**20:g} MB. Make it smaller.'
-            )
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except binascii.Error as error:
-            raise DataError('The image did not arrive whole. Choose it again.') from error
+
+def decode_picture(picture: str | None, max_bytes: int) -> tuple[bytes, str]:
+    """Return the file inside a data URL, and its name (``data:image/png;name=a.png;base64,...``).
+
+    Raises:
+        DataError: If there is none, it is damaged, or has more than ``max_bytes``.
+    """
+    if not picture:
+        raise DataError('Choose an image first: drop one on the left, or pick an example.')
+    head, _, encoded = str(picture).partition(',')
+    if not (head.startswith('data:') and head.endswith(';base64')):
+        raise DataError('The image did not arrive. Choose it again.')
+    if len(encoded) > max_bytes * 4 / 3 + 4:
+        raise DataError(
+            f'The image is too large: at most {max_bytes / 2**20:g} MB. Make it smaller.'
+        )
+    name = head.partition(';name=')[2].removesuffix(';base64')
+    try:
+        return base64.b64decode(encoded, validate=True), unquote(name)
+    except binascii.Error as error:
+        raise DataError('The image did not arrive whole. Choose it again.') from error
 
 
 def split_sentences(text: str | None) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from magnet_mm.demo.correcting import Corrector
+from magnet_mm.demo.correction_tab import MODEL, correction_tab
 from magnet_mm.demo.offline_gradio import gr, no_proxy_for_localhost
 from magnet_mm.demo.picture_input import picture_input
 from magnet_mm.demo.rendering import CSS, render_hint
@@ -19,6 +21,7 @@ _PAGE_CSS = """
 .gradio-container main {width: 100%;}
 #picture, #masks, #heats, #heading {padding: 0 !important;}
 """
+_CACHE = (600, 3600)  # seconds: what the editor shows is removed after an hour, looked for often
 _STATES = 200  # visitors remembered; each may hold one image in memory
 
 
@@ -28,6 +31,7 @@ def build_page(
     examples: list[dict[str, str]],
     max_bytes: int,
     max_queue: int,
+    corrector: Corrector | None = None,
 ) -> gr.Blocks:
     """Build the page.
 
@@ -37,8 +41,9 @@ def build_page(
         examples: See :func:`magnet_mm.demo.examples.make_examples`.
         max_bytes: Largest image file.
         max_queue: Requests that may wait; the next is refused with "currently busy".
+        corrector: Adds a tab where answers are corrected and saved.
     """
-    with gr.Blocks(title='magnet_mm demo', analytics_enabled=False) as page:
+    with gr.Blocks(title='magnet_mm demo', analytics_enabled=False, delete_cache=_CACHE) as page:
         gr.HTML(
             '<h1 style="margin: 0">Referring image segmentation</h1>'
             '<p style="margin: 4px 0 0">Say in words which object you mean; the model draws it. '
@@ -61,6 +66,9 @@ def build_page(
                     masks = gr.HTML(render_hint('The masks appear here.'), elem_id='masks')
                 with gr.Tab('Heat maps'):
                     heats = gr.HTML(render_hint('The heat maps appear here.'), elem_id='heats')
+                if corrector is not None:
+                    with gr.Tab('Correct'):
+                        correction_tab(corrector, picture, text)
         picture.select(_take_sentences, outputs=text, queue=False, api_visibility='private')
         gr.on(
             [button.click, text.submit],
@@ -68,6 +76,7 @@ def build_page(
             inputs=[picture, text],
             outputs=[masks, heats],
             concurrency_limit=1,
+            concurrency_id=MODEL,
             api_name='segment',
         )
     return page.queue(max_size=max_queue)

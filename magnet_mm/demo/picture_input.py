@@ -2,7 +2,7 @@
 """The page's image field: drop, choose, paste or pick an example; the image stays in memory.
 
 gradio's own ``Image`` uploads to a file. This field reads the file in the browser and sends it as a
-data URL inside the request.
+data URL inside the request; the file's name is a parameter of it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ const read = (file) => {
     return;
   }
   const reader = new FileReader();
-  reader.onload = () => { props.problem = ''; props.value = reader.result; trigger('change'); };
+  reader.onload = () => {
+    const name = `;name=${encodeURIComponent(file.name)};base64,`;
+    props.problem = '';
+    props.value = reader.result.replace(';base64,', name);
+    trigger('change');
+  };
   reader.onerror = () => { props.problem = `${file.name} cannot be read.`; };
   reader.readAsDataURL(file);
 };
