@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from magnet_mm.demo.answering import Answerer
     from magnet_mm.demo.collecting import Collection
     from magnet_mm.demo.correcting import Corrector
-    from magnet_mm.demo.correction_tab import EDITOR_BYTES
     from magnet_mm.demo.examples import make_examples
     from magnet_mm.demo.page import build_page, launch_page
 
@@ -70,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     launch_page(
         page,
-        max(max_bytes, EDITOR_BYTES) if args.collect else max_bytes,
+        max_bytes,
+        args.collect is not None,
         server_name=args.host,
         server_port=args.port,
         share=args.share,

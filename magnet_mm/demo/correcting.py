@@ -14,10 +14,15 @@ from magnet_mm.apis import ReferringSegInferencer
 from magnet_mm.apis.image_reading import read_image
 from magnet_mm.demo.answering import decode_picture, split_sentences
 from magnet_mm.demo.collecting import Collection
-from magnet_mm.demo.rendering import fit_to_page, render_hint, render_notice
+from magnet_mm.demo.rendering import render_hint, render_notice
 from magnet_mm.errors import DataError
 
 COLOR = (213, 94, 0)  # of the brush, RGB
+OPACITY = 153  # of 255: the object shows through
+# The editor's canvas, pixels. gradio lays a layer over a picture rightly where both are as large as
+# the canvas, so pictures are fitted into its upper left corner.
+SIDE = 800
+_GREY = 128
 
 
 @dataclass
@@ -36,8 +41,8 @@ class Corrector:
 
     def start(
         self, picture: str | None, text: str | None, sentence: str | None
-    ) -> tuple[dict | None, str, str]:
-        """Return the editor's value, the sentence, and a message in HTML.
+    ) -> tuple[dict | None, str, str, str | None]:
+        """Return the editor's value, the sentence, a message in HTML, and the picture.
 
         Args:
             picture: A data URL.
@@ -50,12 +55,15 @@ class Corrector:
             image = read_image(content, 'The image')
             (result,) = self.inferencer(image, sentence)
         except DataError as error:
-            return None, sentence or '', render_notice(str(error))
-        shown = fit_to_page(mmcv.bgr2rgb(image))
-        layer = np.zeros((*shown.shape[:2], 4), np.uint8)
-        layer[_resize(result.mask, shown.shape[:2])] = (*COLOR, 255)
+            return None, sentence or '', render_notice(str(error)), None
+        height, width = _fitted(image.shape[:2])
+        shown = np.full((SIDE, SIDE, 3), _GREY, np.uint8)
+        shown[:height, :width] = cv2.resize(mmcv.bgr2rgb(image), (width, height))
+        layer = np.zeros((SIDE, SIDE, 4), np.uint8)
+        layer[:height, :width][_resize(result.mask, (height, width))] = (*COLOR, OPACITY)
         message = render_hint('Paint what is missing, erase what is wrong, and save.')
-        return dict(background=shown, layers=[layer], composite=None), sentence, message
+        value = dict(background=shown, layers=[layer], composite=None)
+        return value, sentence, message, picture
 
     def save(
         self,
@@ -67,12 +75,14 @@ class Corrector:
         """Add the painted mask to the collection; returns a message in HTML.
 
         Args:
-            picture: The data URL that the editor was started with.
-            editor: Its value: RGBA uint8 layers; what is not transparent is the mask.
+            picture: The data URL that :meth:`start` returned.
+            editor: The editor's value: RGBA uint8 layers; what is not transparent is the mask.
             sentence: What is meant.
             nothing: Nothing in the image is meant, whatever is painted.
         """
         try:
+            if picture is None:
+                raise DataError('Press "Draw the answer" first.')
             (sentence, *_) = split_sentences(sentence)
             content, name = decode_picture(picture, self.max_bytes)
             image = read_image(content, 'The image')
@@ -87,18 +97,24 @@ def painted(editor: dict[str, Any] | None, size: tuple[int, int]) -> np.ndarray:
     """Return the union of an editor's layers, bool [H, W] of the image's size.
 
     Raises:
-        DataError: Nothing is painted, or the layers are of another picture.
+        DataError: Nothing is painted on the picture.
     """
-    layers = [np.asarray(layer)[..., 3] > 0 for layer in (editor or {}).get('layers') or ()]
+    height, width = _fitted(size)
+    layers = [
+        np.asarray(layer)[:height, :width, 3] > 0 for layer in (editor or {}).get('layers') or ()
+    ]
     if not any(layer.any() for layer in layers):
         raise DataError(
             'Nothing is painted. Press "Draw the answer" and correct it, or say that nothing in '
             'the picture is meant.'
         )
-    (height, width), (own_height, own_width) = layers[0].shape, size
-    if abs(height * own_width - width * own_height) > max(own_height, own_width):
-        raise DataError('Another picture was chosen since. Press "Draw the answer" again.')
     return np.logical_or.reduce([_resize(layer, size) for layer in layers])
+
+
+def _fitted(size: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a picture of that size on the canvas."""
+    scale = SIDE / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from magnet_mm.demo.correcting import COLOR, Corrector
+from magnet_mm.demo.correcting import COLOR, SIDE, Corrector
 from magnet_mm.demo.offline_gradio import gr
-from magnet_mm.demo.rendering import MAX_SHOWN, render_hint
+from magnet_mm.demo.rendering import render_hint
 
-#: What the editor sends at most: a picture of four channels at the page's size.
-EDITOR_BYTES = 4 * MAX_SHOWN**2 + 2**20
+#: What the editor sends at most: a canvas of four channels.
+EDITOR_BYTES = 4 * SIDE**2 + 2**20
 MODEL = 'model'  # what asks it takes turns
 _BRUSH = '#{:02x}{:02x}{:02x}'.format(*COLOR)
 
@@ -35,9 +35,11 @@ def correction_tab(corrector: Corrector, picture: gr.HTML, text: gr.Textbox) -> 
         sources=(),
         transforms=(),
         layers=False,
-        brush=gr.Brush(colors=[_BRUSH], color_mode='fixed'),
+        brush=gr.Brush(colors=[_BRUSH], default_color=_BRUSH, color_mode='fixed'),
         eraser=gr.Eraser(),
+        canvas_size=(SIDE, SIDE),
         format='png',
+        height=560,
         elem_id='editor',
     )
     nothing = gr.Checkbox(label='Nothing in the picture is meant', elem_id='nothing')
@@ -45,17 +47,18 @@ def correction_tab(corrector: Corrector, picture: gr.HTML, text: gr.Textbox) -> 
     message = gr.HTML(
         render_hint('Choose a picture, and let the model draw its answer.'), elem_id='correction'
     )
+    started = gr.State()  # the picture in the editor; another may be chosen since
     start.click(
         corrector.start,
         inputs=[picture, text, sentence],
-        outputs=[editor, sentence, message],
+        outputs=[editor, sentence, message, started],
         concurrency_limit=1,
         concurrency_id=MODEL,
         api_visibility='private',
     )
     save.click(
         corrector.save,
-        inputs=[picture, editor, sentence, nothing],
+        inputs=[started, editor, sentence, nothing],
         outputs=message,
         concurrency_limit=1,
         api_visibility='private',

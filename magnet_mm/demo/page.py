@@ -9,7 +9,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from magnet_mm.demo.correcting import Corrector
-from magnet_mm.demo.correction_tab import MODEL, correction_tab
+from magnet_mm.demo.correction_tab import EDITOR_BYTES, MODEL, correction_tab
 from magnet_mm.demo.offline_gradio import gr, no_proxy_for_localhost
 from magnet_mm.demo.picture_input import picture_input
 from magnet_mm.demo.rendering import CSS, render_hint
@@ -82,7 +82,9 @@ def build_page(
     return page.queue(max_size=max_queue)
 
 
-def launch_page(page: gr.Blocks, max_bytes: int, **options: Any) -> tuple[Any, str, str]:
+def launch_page(
+    page: gr.Blocks, max_bytes: int, files: bool = False, **options: Any
+) -> tuple[Any, str, str]:
     """Serve the page: ``page.launch`` with what keeps it offline and its visitors' images private.
 
     No fonts, scripts or statistics from other hosts, no files, no history of runs.
@@ -90,15 +92,17 @@ def launch_page(page: gr.Blocks, max_bytes: int, **options: Any) -> tuple[Any, s
     Args:
         page: See :func:`build_page`.
         max_bytes: Largest image file.
+        files: The page has the correction tab, whose editor sends what is painted as files.
         **options: ``server_name``, ``server_port``, ``share`` ... of ``gr.Blocks.launch``.
     """
     body = max_bytes * 4 // 3 + 65536  # base64, and what is around it
+    body = max(body, EDITOR_BYTES) if files else body
     returns = options.pop('prevent_thread_lock', False)
     with no_proxy_for_localhost(bool(options.get('share'))):
         launched = page.launch(
             theme=gr.themes.Soft(font=_SYSTEM_FONTS, font_mono=('monospace',)),
             css=CSS + _PAGE_CSS,
-            app_kwargs=dict(middleware=[Middleware(RequestLimits, max_bytes=body)]),
+            app_kwargs=dict(middleware=[Middleware(RequestLimits, max_bytes=body, files=files)]),
             state_session_capacity=_STATES,
             footer_links=[],
             run_history=False,

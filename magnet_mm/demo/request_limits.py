@@ -1,5 +1,5 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""What the server accepts: bodies up to a size, and no files."""
+"""What the server accepts: bodies up to a size, and files only where a tab edits pictures."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ class RequestLimits:
     """ASGI middleware: refuses large bodies (413) and gradio's upload of files (404).
 
     Pictures come as data URLs in the body of a request and stay in memory. gradio's own upload
-    would leave a file on disk, so its address is closed.
+    would leave a file on disk, so its address is closed, unless its image editor is on the page,
+    which sends its layers that way.
 
     Args:
         app: The application.
         max_bytes: Largest body.
+        files: Leave gradio's upload open.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], max_bytes: int) -> None:
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], max_bytes: int, files: bool = False
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.files = files
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         """Hand the request on, or answer it with a refusal."""
         if scope['type'] != 'http':
             await self.app(scope, receive, send)
             return
-        if scope['path'].rstrip('/').endswith('/upload'):
+        if not self.files and scope['path'].rstrip('/').endswith('/upload'):
             await _answer(send, 404, b'This server takes no files.')
             return
         length = dict(scope['headers']).get(b'content-length', b'0')

@@ -39,16 +39,18 @@ def lines_of(corrector):
 
 
 def test_an_answer_is_corrected_and_saved(corrector, capsys):
-    editor, sentence, message = corrector.start(NAMED, ' \nthe red mug\nleft', '')
-    assert sentence == 'the red mug' and 'Paint' in message
-    assert editor['background'].shape == (427, 640, 3) and editor['composite'] is None
+    editor, sentence, message, picture = corrector.start(NAMED, ' \nthe red mug\nleft', '')
+    assert sentence == 'the red mug' and 'Paint' in message and picture is NAMED
+    assert editor['background'].shape == (800, 800, 3) and editor['composite'] is None
+    assert (editor['background'][534:] == 128).all()  # 60 of 90 are 533 of 800
     (layer,) = editor['layers']
-    assert layer[..., 3].max() == 255 and layer[100, 200].tolist() == [213, 94, 0, 255]
-    layer[:60] = (213, 94, 0, 9)  # painted over the first rows, however faint
+    assert layer[200, 200].tolist() == [213, 94, 0, 153] and not layer[534:].any()
+    layer[:71] = (213, 94, 0, 9)  # painted over the first rows, however faint
+    layer[600:] = (213, 94, 0, 255)  # and beside the picture
     assert 'Saved: line 1 of' in corrector.save(NAMED, editor, sentence, False)
     (record,) = read_jsonl(str(corrector.collection.lines))
     expected = MASK.copy()
-    expected[:8] = True  # 60 rows of 427 are 8 of 60
+    expected[:8] = True  # 71 rows of 533 are 8 of 60
     np.testing.assert_array_equal(decode_mask(record['segmentation']), expected)
     assert record['sentences'][0]['raw'] == 'the red mug'
     stored = corrector.collection.folder / record['file_name']
@@ -101,11 +103,11 @@ def test_a_photograph_stored_sideways_is_written_upright(corrector):
 @pytest.mark.parametrize(
     ('picture', 'editor', 'sentence', 'told'),
     [
-        (None, None, 'x', 'Choose an image first'),
+        (None, None, 'x', 'Draw the answer'),
+        ('', None, 'x', 'Choose an image first'),
         (NAMED, None, ' ', 'Type what to look for'),
         (NAMED, None, 'x', 'Nothing is painted'),
-        (NAMED, dict(layers=[np.zeros((427, 640, 4), np.uint8)]), 'x', 'Nothing is painted'),
-        (NAMED, dict(layers=[np.full((640, 640, 4), 9, np.uint8)]), 'x', 'Another picture'),
+        (NAMED, dict(layers=[np.zeros((800, 800, 4), np.uint8)]), 'x', 'Nothing is painted'),
     ],
 )
 def test_what_cannot_be_saved(corrector, picture, editor, sentence, told):
@@ -114,14 +116,19 @@ def test_what_cannot_be_saved(corrector, picture, editor, sentence, told):
 
 
 def test_starting_without_a_picture(corrector):
-    editor, sentence, message = corrector.start(None, 'x', None)
-    assert editor is None and sentence == 'x' and 'Choose an image first' in message
+    editor, sentence, message, picture = corrector.start(None, 'x', None)
+    assert (
+        editor is None
+        and picture is None
+        and sentence == 'x'
+        and 'Choose an image first' in message
+    )
 
 
 def test_layers_are_united():
-    layers = [np.zeros((6, 9, 4), np.uint8) for _ in range(2)]
-    layers[0][0, 0, 3] = layers[1][5, 8, 3] = 1
-    assert np.argwhere(painted(dict(layers=layers), (6, 9))).tolist() == [[0, 0], [5, 8]]
+    layers = [np.zeros((800, 800, 4), np.uint8) for _ in range(2)]
+    layers[0][:100, :100, 3] = layers[1][500:600, 700:, 3] = 1
+    assert np.argwhere(painted(dict(layers=layers), (6, 8))).tolist() == [[0, 0], [5, 7]]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -12,7 +12,6 @@ from magnet_mm.datasets.annotations.jsonl_annotations import read_jsonl
 from magnet_mm.demo.answering import Answerer
 from magnet_mm.demo.collecting import Collection
 from magnet_mm.demo.correcting import Corrector
-from magnet_mm.demo.correction_tab import EDITOR_BYTES
 from magnet_mm.demo.page import build_page, launch_page
 from magnet_mm.evaluation import decode_mask
 
@@ -27,7 +26,7 @@ def page(inferencer, browser, tmp_path):
     corrector = Corrector(inferencer, 2**20, collection)
     blocks = build_page(Answerer(inferencer, 2**20), 'a model', [], 2**20, 3, corrector)
     _, url, _ = launch_page(
-        blocks, EDITOR_BYTES, prevent_thread_lock=True, quiet=True, server_name='127.0.0.1'
+        blocks, 2**20, True, prevent_thread_lock=True, quiet=True, server_name='127.0.0.1'
     )
     page = browser.new_page()
     page.collection = collection
@@ -60,12 +59,11 @@ def test_paint_and_save(page, inferencer, capsys):
     (result,) = inferencer(image, SENTENCE)
     np.testing.assert_array_equal(saved(page, 1), result.mask)  # nothing was painted yet
 
-    box = page.locator('#editor canvas').bounding_box()
-    y = box['y'] + box['height'] / 2
-    page.mouse.move(box['x'] + 0.2 * box['width'], y)
+    box = page.locator('#editor canvas').first.bounding_box()  # the picture is its upper part
+    y = box['y'] + box['height'] / 4
+    page.mouse.move(box['x'] + 0.4 * box['width'], y)
     page.mouse.down()
-    for step in range(1, 31):
-        page.mouse.move(box['x'] + (0.2 + 0.02 * step) * box['width'], y)
+    page.mouse.move(box['x'] + 0.6 * box['width'], y, steps=20)
     page.mouse.up()
     page.wait_for_timeout(1000)
     corrected = saved(page, 2)

@@ -63,6 +63,20 @@ def test_gradios_upload_is_closed(path):
     assert status == 404 and len(unread) == 1
 
 
+def test_the_editor_uploads():
+    limits = RequestLimits(echo, 1, files=True)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {'type': 'http.request', 'body': b'x', 'more_body': False}
+
+    asyncio.run(limits(dict(type='http', path='/gradio_api/upload', headers=[]), receive, send))
+    assert [message.get('status') for message in sent] == [200, None]
+
+
 def test_errors_of_the_application_pass():
     async def fail(scope, receive, send):
         raise KeyError('a bug')
