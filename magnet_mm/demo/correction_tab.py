@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from magnet_mm.demo.correcting import COLOR, SIDE, Corrector
+from magnet_mm.demo.correcting import COLOR, OPACITY, SIDE, Corrector
 from magnet_mm.demo.offline_gradio import gr
 from magnet_mm.demo.rendering import render_hint
 
 #: What the editor sends at most: a canvas of four channels.
 EDITOR_BYTES = 4 * SIDE**2 + 2**20
 MODEL = 'model'  # what asks it takes turns
-_BRUSH = '#{:02x}{:02x}{:02x}'.format(*COLOR)
+_BRUSH = ('#{:02x}{:02x}{:02x}'.format(*COLOR), OPACITY / 255)
 
 
 def correction_tab(corrector: Corrector, picture: gr.HTML, text: gr.Textbox) -> None:
