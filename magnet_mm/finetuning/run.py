@@ -19,7 +19,6 @@ from torch import nn
 
 from magnet_mm.atomic_files import replacing, write_atomically
 from magnet_mm.datasets.tokenizers import build_tokenizer
-from magnet_mm.engine.checkpointing.stored_config import stored_config
 from magnet_mm.engine.run_setup import runtime, split_evaluation
 from magnet_mm.errors import CheckpointError, ConfigError, DataError
 from magnet_mm.finetuning import new_words, own_data
@@ -36,6 +35,7 @@ from magnet_mm.finetuning.written_config import (
     without_pretrained,
     write_config,
 )
+from magnet_mm.sharing.stored_config import stored_config
 
 DATA, START, RESULT = 'data.jsonl', 'start.pth', 'finetuned.pth'
 _TRAINING_STATE = ('optimizer', 'param_schedulers', 'message_hub')

@@ -46,8 +46,9 @@ def without_pretrained(model: Any) -> None:
         for key in ('pretrained', 'vectors'):
             if model.get(key) is not None:
                 model[key] = None
-        settings = model.get('init_cfg')
-        if isinstance(settings, dict) and type_name(settings) in ('Pretrained', 'PretrainedInit'):
+        entries = model.get('init_cfg')
+        entries = entries if isinstance(entries, list | tuple) else [entries]
+        if any(entry and type_name(entry) in ('Pretrained', 'PretrainedInit') for entry in entries):
             model['init_cfg'] = None
         model = list(model.values())
     if isinstance(model, list | tuple):

@@ -3,7 +3,8 @@
 
 mmengine writes the config into ``meta['cfg']`` as Python text. Here nothing of that text is run: it
 may hold plain values, lists, tuples, dicts and ``dict(...)``, as mmengine writes them. A registry
-would import any ``type`` with a dot in it, so that only the classes of OpenMMLab pass.
+would import any ``type`` with a dot in it, so that only the classes of OpenMMLab pass; the model is
+checked as that of a shared folder.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from magnet_mm.errors import CheckpointError
+from magnet_mm.errors import CheckpointError, ConfigError
+from magnet_mm.sharing.registered_types import check_config
 
 _NAMES_A_CLASS = ('type', 'constructor', 'runner_type')
+_FILES = ('init_cfg', 'pretrained', 'vectors', 'vocabulary')
 _CLASS = re.compile(r'((mmengine|mmcv|mmdet|mmseg|magnet_mm)\.)?[A-Z]\w*|(pseudo|default)_collate')
 
 
@@ -54,7 +57,20 @@ def stored_config(checkpoint: Mapping[str, Any], source: str | os.PathLike[str])
             f'The config inside {source} asks for {", ".join(map(str, others[:5]))}, which could '
             'be any program. If you trust it, name the config file itself (--config).'
         )
+    try:
+        check_config(_without_files(values.get('model')), 'model')
+    except ConfigError as error:
+        raise CheckpointError(f'The config inside {source} is not used: {error}') from error
     return Config(values)
+
+
+def _without_files(value: Any) -> Any:
+    """Leave out what fine-tuning does not load, and vocabularies, which are read as plain text."""
+    if isinstance(value, dict):
+        return {key: _without_files(part) for key, part in value.items() if key not in _FILES}
+    if isinstance(value, list | tuple):
+        return [_without_files(part) for part in value]
+    return value
 
 
 def _assignment(statement: ast.stmt) -> tuple[str, Any]:
