@@ -3,6 +3,7 @@
 # The same components as lavt_swinb_refcoco.py; every size below is our choice.
 _base_ = [
     './_base_/models/lavt_swinb.py',
+    './_base_/visual/resnet18_tiny.py',
     './_base_/datasets/refshapes.py',
     './_base_/schedules/schedule_refshapes.py',
     './_base_/default_runtime.py',
@@ -11,14 +12,7 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(size=(80, 80)),
     backbone=dict(
-        visual=dict(
-            _delete_=True,
-            type='StagewiseResNet',
-            depth=18,
-            base_channels=24,
-            stem_channels=24,
-            norm_cfg=dict(type='BN'),  # one device is enough
-        ),
+        visual=_base_.resnet18_tiny,
         text=dict(
             groups=(4, 0, 0, 0),
             pretrained=None,
@@ -29,8 +23,20 @@ model = dict(
                 num_hidden_layers=4,
                 num_attention_heads=4,
                 intermediate_size=128,
+                hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
             ),
         ),
     ),
-    decode_head=dict(channels=64, norm_cfg=dict(_delete_=True, type='BN')),
+    decode_head=dict(
+        channels=64,
+        norm_cfg=dict(_delete_=True, type='BN'),
+        # Dice beside the cross-entropy: the objects are small (our choice, not the paper's).
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_weight=1.0),
+            dict(type='MultiClassDiceLoss', loss_weight=1.0),
+        ],
+    ),
 )
+
+train_cfg = dict(max_epochs=5)  # as magnet_tiny_refshapes.py

@@ -112,25 +112,6 @@ def fractional_masks(data_samples: Sequence[SegDataSample]) -> Tensor:
     return stack_masks(data_samples)
 
 
-def soft_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
-    """Share of the surroundings of each logit that the object covers.
-
-    A logit lies where bilinear upsampling with ``align_corners=True`` puts it, which is how
-    predictions reach input resolution; its surroundings are as wide as the spacing of the logits.
-
-    Args:
-        data_samples: samples with masks of ``[1, H, W]``.
-        shape: size ``(h, w)`` of the logits.
-
-    Returns:
-        float32 ``[B, 1, h, w]`` in 0..1.
-    """
-    masks = stack_masks(data_samples)
-    width = masks.shape[-1] // shape[-1] // 2 * 2 + 1  # odd, so that it has a centre
-    shares = F.avg_pool2d(masks, width, stride=1, padding=width // 2, count_include_pad=False)
-    return F.interpolate(shares, shape, mode='bilinear', align_corners=True)
-
-
 def nearest_masks(data_samples: Sequence[SegDataSample], shape: tuple[int, int]) -> Tensor:
     """Masks at a smaller size by nearest sampling, bool ``[B, h, w]``."""
     resized = F.interpolate(stack_masks(data_samples), shape, mode='nearest-exact')

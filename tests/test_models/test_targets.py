@@ -3,12 +3,11 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from magnet_mm.errors import DataError
-from magnet_mm.models.targets import nearest_masks, soft_masks, stack_masks, stack_text
+from magnet_mm.models.targets import nearest_masks, stack_masks, stack_text
 
 
 def sample_of(mask: list[list[int]]) -> SegDataSample:
@@ -49,30 +48,9 @@ def test_stack_masks():
 def test_truth_16_another_label_than_0_and_1_is_an_error(label):
     good, bad = sample_of(MASK), sample_of([[label] + MASK[0][1:]] + MASK[1:])
     bad.set_metainfo(dict(ref_id=7))
-    for read in (stack_masks, lambda x: soft_masks(x, (2, 2)), lambda x: nearest_masks(x, (2, 2))):
+    for read in (stack_masks, lambda x: nearest_masks(x, (2, 2))):
         with pytest.raises(DataError, match=rf'ref 7 \(cat.jpg\) holds the labels {label} beside'):
             read([good, bad])
-
-
-def test_soft_masks_look_around_where_the_logits_lie():
-    # 2x2 logits of an 8x8 mask lie on its corner pixels and see 5x5 pixels, 3x3 of them inside.
-    mask = torch.zeros(8, 8)
-    mask[:2, :3] = 1  # 6 of the 9 pixels seen at the upper left
-    mask[5:, 5:] = 1  # all that are seen at the lower right
-    mask[3, 3] = 1  # not seen by any
-    (((first, second), (third, fourth)),) = soft_masks([sample_of(mask.tolist())], (2, 2))[0]
-    assert first == pytest.approx(2 / 3)
-    assert (second, third, fourth) == (0, 0, 1)
-
-
-def test_soft_masks_upsample_to_the_mask():
-    """Thresholding the upsampled soft mask gives a half plane back wherever its border lies."""
-    for border in range(20, 60):
-        mask = torch.zeros(80, 80)
-        mask[:, border:] = 1
-        soft = soft_masks([sample_of(mask.tolist())], (20, 20))
-        upsampled = F.interpolate(soft, (80, 80), mode='bilinear', align_corners=True)
-        assert (upsampled[0, 0] > 0.5).int().sub(mask.int()).abs().sum(1).max() <= 1
 
 
 def test_nearest_masks_sample_the_pixel_under_the_cell_centre():

@@ -125,7 +125,12 @@ class MaskGroundingHead(BaseModule):
     def loss(
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """``loss_grounding``: mean cross-entropy over the masked words of all ranks; 0 if none."""
+        """Cross-entropy of the masked words, and how many of them are named right.
+
+        Returns:
+            ``loss_grounding``, the mean over the masked words of all ranks, and ``acc_words``, the
+            percentage whose likeliest word is the true one (logged, no loss); 0 if none.
+        """
         masks = stack_masks(batch_data_samples)
         # An object without pixels grounds nothing.
         empty = ~masks.flatten(1).any(1, keepdim=True)
@@ -138,7 +143,11 @@ class MaskGroundingHead(BaseModule):
         count = masked.sum().float()
         all_reduce(count)
         loss = total * get_world_size() / count.clamp(min=1)
-        return dict(loss_grounding=self.loss_weight * loss)
+        named = (logits.argmax(1) == targets[masked]).sum()
+        return dict(
+            loss_grounding=self.loss_weight * loss,
+            acc_words=100 * named * get_world_size() / count.clamp(min=1),
+        )
 
     def predict_words(self, features: CrossModalFeatures, masks: Tensor) -> Tensor:
         """Run the predictor over ``[O; P; C]``.

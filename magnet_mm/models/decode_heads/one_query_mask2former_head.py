@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models.decode_heads.deformable_pixel_decoder import DeformablePixelDecoder
-from magnet_mm.models.targets import soft_masks
+from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
 
@@ -33,6 +33,8 @@ class OneQueryMask2FormerHead(BaseModule):
         encoder_ffn_channels: their FFN width; 1024 [C].
         decoder_layers: masked-attention layers; 9 [P supp.].
         decoder_ffn_channels: their FFN width; 2048 [C].
+        encoder_levels: how many of the coarsest levels the deformable layers see; None for all
+            [C]. Mask2Former's own decoder takes 3 and joins stride 4 by a convolution.
         loss_mask: binary cross-entropy on mask logits.
         loss_dice: Dice loss on mask logits.
     """
@@ -53,13 +55,19 @@ class OneQueryMask2FormerHead(BaseModule):
         encoder_ffn_channels: int = 1024,
         decoder_layers: int = 9,
         decoder_ffn_channels: int = 2048,
+        encoder_levels: int | None = None,
         loss_mask: dict | None = None,
         loss_dice: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.pixel_decoder = DeformablePixelDecoder(
-            in_channels, channels, encoder_layers, num_heads, encoder_ffn_channels
+            in_channels,
+            channels,
+            encoder_layers,
+            num_heads,
+            encoder_ffn_channels,
+            encoder_levels,
         )
         self.transformer_decoder = Mask2FormerTransformerDecoder(
             num_layers=decoder_layers,
@@ -155,18 +163,20 @@ class OneQueryMask2FormerHead(BaseModule):
     def loss(
         self, features: CrossModalFeatures, batch_data_samples: list, train_cfg: dict | None = None
     ) -> dict[str, Tensor]:
-        """Mask and Dice losses of all outputs (deep supervision), on every pixel at stride 4.
+        """Mask and Dice losses of all outputs (deep supervision), on every pixel of the input.
 
-        The ground truth is the share of each logit's surroundings that the object covers (our
-        choice; it keeps borders finer than the stride). Keys: ``loss_mask``, ``loss_dice`` for the
-        last layer, with the prefix ``d<k>.`` for earlier ones.
+        The logits are upsampled as predictions are (our choice; Mask2Former interpolates them at
+        its points, too). Keys: ``loss_mask``, ``loss_dice`` for the last layer, with the prefix
+        ``d<k>.`` for earlier ones.
         """
         masks = self.decode(features)
-        target = soft_masks(batch_data_samples, tuple(masks[-1].shape[2:]))
+        target = stack_masks(batch_data_samples)
         losses = {}
         for index, mask in enumerate(masks):
             prefix = '' if index == len(masks) - 1 else f'd{index}.'
-            logits = mask.float()
+            logits = F.interpolate(
+                mask.float(), target.shape[2:], mode='bilinear', align_corners=self.align_corners
+            )
             losses[f'{prefix}loss_mask'] = self.loss_mask(logits, target)
             losses[f'{prefix}loss_dice'] = self.loss_dice(logits.flatten(1), target.flatten(1))
         return losses

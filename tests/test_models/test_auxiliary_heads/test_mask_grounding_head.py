@@ -89,8 +89,19 @@ def test_loss_is_the_mean_cross_entropy_over_asked_words(fixed_head):
     terms = cross_entropies(head, states, features)
     assert set(terms) == {(0, 1), (1, 1), (1, 2)}
     loss = head.loss(features, samples_of(True, True))
-    assert list(loss) == ['loss_grounding']
+    assert list(loss) == ['loss_grounding', 'acc_words']
     torch.testing.assert_close(loss['loss_grounding'], sum(terms.values()) / 3)
+
+
+def test_share_of_the_words_named_right(fixed_head):
+    head, _ = fixed_head
+    features = features_of(TARGETS)
+    with torch.no_grad():
+        head.vocabulary_bias[2] = 1e3  # whatever is asked, the answer is word 2
+        losses = head.loss(features, samples_of(True, True))
+        nothing = head.loss(features_of([[-1] * 4] * 2), samples_of(True, True))
+    torch.testing.assert_close(losses['acc_words'], torch.tensor(100 / 3))
+    assert nothing['acc_words'] == 0
 
 
 def test_loss_weight(fixed_head):

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmdet.models.dense_heads import Mask2FormerHead
 from mmdet.models.layers import SinePositionalEncoding
 
 from magnet_mm.models import OneQueryMask2FormerHead
-from magnet_mm.models.targets import soft_masks
+from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures, TextFeatures
 
 CHANNELS = (8, 12, 16, 20)
@@ -129,16 +130,24 @@ def test_losses_of_every_output_by_hand(make_samples):
         'd0.loss_mask', 'd0.loss_dice', 'd1.loss_mask', 'd1.loss_dice', 'loss_mask', 'loss_dice',
     ]  # fmt: skip
     masks = head.decode(features)
-    target = soft_masks(samples, (16, 16))
-    assert ((target > 0) & (target < 1)).any()  # partly covered cells count with their share
+    target = stack_masks(samples)
     for mask, prefix in zip(masks, ['d0.', 'd1.', ''], strict=True):
-        p = mask.sigmoid()
+        p = F.interpolate(mask, (64, 64), mode='bilinear', align_corners=True).sigmoid()
         cross_entropy = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
         overlap = (p * target).sum((1, 2, 3))
         total = p.sum((1, 2, 3)) + target.sum((1, 2, 3))
         dice = (1 - (2 * overlap + 1) / (total + 1)).mean()
         torch.testing.assert_close(losses[f'{prefix}loss_mask'], 5 * cross_entropy)
         torch.testing.assert_close(losses[f'{prefix}loss_dice'], 5 * dice)
+
+
+def test_fewer_levels_in_the_encoder_leave_the_finest_to_a_convolution():
+    """Mask2Former's own arrangement: the mask feature stays at stride 4, the memories are three."""
+    head = build(encoder_levels=3)
+    assert [len(head.pixel_decoder.lateral_convs), head.num_levels] == [1, 3]
+    features = features_of()
+    assert [mask.shape for mask in head.decode(features)] == [(2, 1, 16, 16)] * 5
+    assert features.pixel_embedding.shape == (2, 32, 16, 16)
 
 
 def test_what_the_segmentor_reads_off_the_head():
