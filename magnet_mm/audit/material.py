@@ -29,6 +29,7 @@ class Subject:
         ref_id: The object.
         expression: The sentence.
         shuffled: A sentence of another object of the image; None where there is none.
+        single: Whether one object is meant, not several.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Subject:
     ref_id: int
     expression: str
     shuffled: str | None
+    single: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def choose_material(source: ItemSource, max_refs: int | None, seed: int) -> Mate
             infos[place]['ref_id'],
             infos[place]['expression'],
             shuffled.get(place),
+            len(infos[place].get('segmentations', [None])) == 1,
         )
         for place in meaning
         if infos[place]['ref_id'] in chosen

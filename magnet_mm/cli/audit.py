@@ -56,8 +56,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, print the table, write the page."""
     args = parse_args(arguments)
-    if min(args.max_refs, args.seed, args.pictures) < 0 or args.batch_size < 1:
-        raise ConfigError('--max-refs, --seed, --pictures and --batch-size must not be negative.')
+    if min(args.max_refs, args.seed, args.pictures) < 0:
+        raise ConfigError('--max-refs, --seed and --pictures must not be negative.')
+    if args.batch_size < 1:
+        raise ConfigError(f'--batch-size {args.batch_size}: at least one sentence is needed.')
     config = Config.fromfile(find_config(args.config))
     config.merge_from_dict(args.cfg_options or {})
     source = ItemSource(config, args.split)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from magnet_mm.audit import material
 from magnet_mm.audit.material import choose_material
 from magnet_mm.audit.probes import questions
 from magnet_mm.errors import DataError
@@ -59,10 +61,10 @@ def source(tmp_path):
 
 
 def test_sentences_of_an_image_stand_together(source):
-    material = choose_material(source(), None, 0)
-    assert [subject.image for subject in material.subjects] == [2, 2, 2, 1]
-    assert [subject.index for subject in material.subjects] == [0, 1, 3, 2]
-    shuffled = {subject.expression: subject.shuffled for subject in material.subjects}
+    chosen = choose_material(source(), None, 0)
+    assert [subject.image for subject in chosen.subjects] == [2, 2, 2, 1]
+    assert [subject.index for subject in chosen.subjects] == [0, 1, 3, 2]
+    shuffled = {subject.expression: subject.shuffled for subject in chosen.subjects}
     assert shuffled['chair'] is None  # alone in its picture
     assert shuffled['white dog'] in ('man on the left', 'him')
 
@@ -79,22 +81,32 @@ def test_what_the_file_does_not_tell_is_not_known(source, changes):
     assert choose_material(source(**changes), None, 0).scenes[2].categories is None
 
 
+def test_json_lines_tell_masks_alone(monkeypatch):
+    monkeypatch.setattr(material, 'JsonLinesReferringDataset', Annotated)
+    source = SimpleNamespace(dataset=Annotated('nowhere.jsonl'))
+    scene = choose_material(source, None, 0).scenes[2]
+    assert scene.categories is None and scene.colours is None and len(scene.sentences) == 3
+
+
 def test_damaged_annotations_are_an_error(source):
     with pytest.raises(DataError, match='instances.json: an annotation or a category is not as'):
         choose_material(source(annotations=['text']), None, 0)
 
 
 def test_questions_about_a_sentence(source):
-    material = choose_material(source(), None, 0)
-    [man, dog, _, chair] = material.subjects
-    asked = [(one.probe, one.sentence) for one in questions(man, material.scenes[2], 0)]
-    assert asked == [(one.probe, one.sentence) for one in questions(man, material.scenes[2], 0)]
+    chosen = choose_material(source(), None, 0)
+    [man, dog, _, chair] = chosen.subjects
+    asked = [(one.probe, one.sentence) for one in questions(man, chosen.scenes[2], 0)]
+    assert asked == [(one.probe, one.sentence) for one in questions(man, chosen.scenes[2], 0)]
     assert [probe for probe, _ in asked] == [
         'original', 'shuffled', 'blank', 'permuted', *4 * ['deleted'], 'mirrored sides',
         'absent noun',
     ]  # fmt: skip
     assert ('mirrored sides', 'man on the right') in asked and ('blank', '') in asked
-    inexact = {one.probe: one.exact for one in questions(dog, material.scenes[2], 0)}
+    inexact = {one.probe: one.exact for one in questions(dog, chosen.scenes[2], 0)}
     assert inexact['absent noun'] and not inexact['absent colour']
-    few = [one.probe for one in questions(chair, material.scenes[1], 0)]
+    several = replace(dog, single=False)
+    probes = [one.probe for one in questions(several, chosen.scenes[2], 0)]
+    assert probes == ['original', 'shuffled', 'blank', 'permuted', 'deleted', 'deleted', 'mirrored']
+    few = [one.probe for one in questions(chair, chosen.scenes[1], 0)]
     assert few == ['original', 'blank', 'mirrored', 'absent noun']

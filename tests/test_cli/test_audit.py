@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -131,3 +132,7 @@ def test_a_split_that_means_nothing(root):
         choose_material(ItemSource(config, 'val_absent'), None, 0)
     material = choose_material(ItemSource(config, 'val'), None, 0)
     assert material.left_out > 0
+    several = {s.expression for s in material.subjects if not s.single}
+    assert several and all(
+        re.search(r'^(all|every|both)|s\b| and ', expression) for expression in several
+    )
