@@ -104,7 +104,9 @@ def group_by_kind(metrics: dict[str, float]) -> dict[str, Any]:
 
 
 def report(results: dict[str, dict[str, float]], json_file: str | None = None) -> None:
-    """Print one table of all splits (percent) and write it as JSON, on the main process only.
+    """Print a table of the splits (percent) and write them as JSON, on the main process only.
+
+    Splits with other scores than the first, such as pairs, have a table of their own.
 
     Args:
         results: What :func:`evaluate_splits` returned.
@@ -112,6 +114,23 @@ def report(results: dict[str, dict[str, float]], json_file: str | None = None) -
     """
     if not is_main_process():
         return
+    for same in _of_one_metric(results):
+        _print_table(same)
+    if json_file is not None:
+        grouped = {split: group_by_kind(metrics) for split, metrics in results.items()}
+        write_atomically(json_file, (json.dumps(grouped, indent=2) + '\n').encode())
+
+
+def _of_one_metric(results: dict[str, dict[str, float]]) -> list[dict[str, dict[str, float]]]:
+    """Put the splits together that have the same scores, those by kind aside."""
+    groups: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+    for split, metrics in results.items():
+        names = tuple(name for name in metrics if '/' not in name)
+        groups.setdefault(names, {})[split] = metrics
+    return list(groups.values())
+
+
+def _print_table(results: dict[str, dict[str, float]]) -> None:
     columns = list(dict.fromkeys(key for metrics in results.values() for key in metrics))
     table = Table(title='Referring segmentation (percent)')
     table.add_column('split')
@@ -123,6 +142,3 @@ def report(results: dict[str, dict[str, float]], json_file: str | None = None) -
     console = Console()
     # a table narrower than its words would be cut where the output is not a terminal
     Console(width=max(console.width, 12 * (len(columns) + 1))).print(table)
-    if json_file is not None:
-        grouped = {split: group_by_kind(metrics) for split, metrics in results.items()}
-        write_atomically(json_file, (json.dumps(grouped, indent=2) + '\n').encode())

@@ -80,3 +80,11 @@ def test_report(tmp_path, capsys):
         'val': {'oIoU': 61.234, 'P@0.5': 70.0, 'by_kind': {'place': {'oIoU': 50.5}}},
         'testA': {'oIoU': 1.0, 'P@0.5': 2.0},
     }
+
+
+def test_other_scores_have_a_table_of_their_own(capsys):
+    pairs = {'oIoU': 3.0, 'pairs': 40.0}
+    split_evaluation.report({'val': {'oIoU': 1.0}, 'val_pairs': pairs, 'testA': {'oIoU': 2.0}})
+    first, second = capsys.readouterr().out.split('\N{BOX DRAWINGS HEAVY DOWN AND RIGHT}')[1:]
+    assert 'val' in first and 'testA' in first and 'pairs' not in first
+    assert 'val_pairs' in second and '40.00' in second
