@@ -170,6 +170,8 @@ def test_truth_14_darknet_weights_have_seen_imagenet_alone(name, tmp_path):
         ('lavt-mg_r101', 'mask_grounding_head'),
         ('lavt-cal_swinb', 'alignment_loss'),
         ('lavt-contrast_swinb', 'pixel_contrast_head'),
+        ('lavt-boundary_swinb', 'boundary_head'),
+        ('magnet-boundary_swinb', 'boundary_head'),
         ('coupalign-mg_swinb', 'mask_grounding_head'),
         ('coupalign-cal_swinb', 'alignment_loss'),
     ],
