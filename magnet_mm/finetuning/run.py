@@ -84,8 +84,9 @@ def prepare(request: Request, console: Console) -> Path:
     )
     own_data.check(data, console)
     with DefaultScope.overwrite_default_scope('mmseg'):
+        without_pretrained(cfg.model, ['pretrained'])
         step, weights = _know_words(cfg, checkpoint, data, request, console)
-        without_pretrained(cfg.model)
+        without_pretrained(cfg.model)  # word vectors may know the new words
         needed = _measure(cfg, data, step, request.frozen)
     plan = decide(data.sizes[TRAIN], recipe_of(cfg), needed, free_memory(), request.epochs)
     console.print(
@@ -173,16 +174,16 @@ def _know_words(
             f'Only in val, so that nothing learns them: {", ".join(list(unseen)[:8])}.',
             markup=False,
         )
-    if not words:
-        return step, Path(request.checkpoint)
+    state = checkpoint.get('state_dict', checkpoint)
     folder = request.work_dir
-    step = new_words.grow_vocabulary(cfg, step, words, folder / 'vocabulary')
-    fresh = _build(cfg)
-    fresh.backbone.text.init_weights()
-    state = new_words.grow_rows(
-        checkpoint.get('state_dict', checkpoint), fresh.state_dict(), tokenizer.vocabulary_size
-    )
-    with replacing(folder / START) as unfinished:
+    if words:
+        step = new_words.grow_vocabulary(cfg, step, words, folder / 'vocabulary')
+        fresh = _build(cfg)
+        fresh.backbone.text.init_weights()
+        state = new_words.grow_rows(state, fresh.state_dict(), tokenizer.vocabulary_size)
+    elif Path(request.checkpoint).is_file():
+        return step, Path(request.checkpoint)
+    with replacing(folder / START) as unfinished:  # grown, or from an address
         torch.save(dict(state_dict=state, meta={}), unfinished)
     return step, folder / START
 

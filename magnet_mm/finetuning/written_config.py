@@ -40,10 +40,15 @@ def pipeline_of(dataset: dict) -> list[dict]:
     return list(dataset['pipeline'])
 
 
-def without_pretrained(model: Any) -> None:
-    """Take out of a model's config what would be loaded before the checkpoint, in place."""
+def without_pretrained(model: Any, keys: Sequence[str] = ('pretrained', 'vectors')) -> None:
+    """Take out of a model's config what would be loaded before the checkpoint, in place.
+
+    Args:
+        model: The config, or a part of it.
+        keys: Names of the arguments that name files, beside ``init_cfg``.
+    """
     if isinstance(model, dict):
-        for key in ('pretrained', 'vectors'):
+        for key in keys:
             if model.get(key) is not None:
                 model[key] = None
         entries = model.get('init_cfg')
@@ -53,7 +58,7 @@ def without_pretrained(model: Any) -> None:
         model = list(model.values())
     if isinstance(model, list | tuple):
         for part in model:
-            without_pretrained(part)
+            without_pretrained(part, keys)
 
 
 def dataset_config(cfg: Config, data: OwnData, split: str, step: dict) -> dict:

@@ -127,6 +127,10 @@ def test_nothing_is_loaded_before_the_checkpoint():
             pretrained='bert', word_vectors=dict(vectors='glove.txt'))),
         heads=[dict(init_cfg=dict(type='Normal', std=0.1))],
     )  # fmt: skip
+    without_pretrained(model, ['pretrained'])
+    assert model['backbone']['text'] == dict(
+        pretrained=None, word_vectors=dict(vectors='glove.txt')
+    )
     without_pretrained(model)
     assert model == dict(
         backbone=dict(
