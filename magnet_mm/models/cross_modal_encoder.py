@@ -207,24 +207,70 @@ class CrossModalEncoder(BaseModule):
                 None: one image per sentence.
             **text: what else the tokenizer says of the sentences, ``text_* [B, ...]``.
         """
-        if not any(self._fused):
-            return self._encode_alone(images, input_ids, attention_mask, image_of, text)
+        if self.encodes_images_alone:
+            maps = self.encode_images(images)
+            return self.read(maps, input_ids, attention_mask, final_words, image_of, **text)
+        stage_input = self.visual.embed(images)
+        return self._fuse(stage_input, input_ids, attention_mask, final_words, image_of, text)
+
+    @property
+    def encodes_images_alone(self) -> bool:
+        """Whether the image is encoded without its sentences, which are fused behind or not at all.
+
+        Then :meth:`encode_images` and :meth:`read` make up :meth:`forward`, and one image's maps
+        serve all its sentences.
+        """
+        return not (any(self._fused) and self._fuses_inside)
+
+    def read(
+        self,
+        maps: Sequence[Tensor],
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        final_words: bool = True,
+        image_of: Tensor | None = None,
+        **text: Tensor,
+    ) -> CrossModalFeatures:
+        """Encode sentences beside finished maps ``[U, C_i, H_i, W_i]`` of :meth:`encode_images`.
+
+        Only where :attr:`encodes_images_alone`. The other arguments are those of :meth:`forward`.
+        """
+        if image_of is not None:
+            maps = [feature.index_select(0, image_of) for feature in maps]
+        maps = tuple(maps)
+        if any(self._fused):
+            stage_input = tuple(feature.permute(0, 2, 3, 1) for feature in maps)
+            return self._fuse(stage_input, input_ids, attention_mask, final_words, None, text)
+        if self.text.reads_image:
+            text = dict(text, visual=maps)
+        words = self.text(input_ids, attention_mask, **text)
+        return CrossModalFeatures(maps, words, self.text.word_embedding)
+
+    def _fuse(
+        self,
+        stage_input: Tensor | tuple[Tensor, ...],
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        final_words: bool,
+        image_of: Tensor | None,
+        text: dict[str, Tensor],
+    ) -> CrossModalFeatures:
+        """Run the stages side by side from the input of stage 0, or over finished maps."""
         if self._side_by_side:
             words = self.text.embed(input_ids)
             additive_mask = self.text.additive_mask(attention_mask)
             state = TextFeatures(words, attention_mask, embeddings=words)
         else:
             state = self.text(input_ids, attention_mask, **text)
-        stage_input = self.visual.embed(images)
         last = len(self.fusion) - 1
         features, extras = [], []
         for index, fusion in enumerate(self.fusion):
             visual = self.visual.stage(index, stage_input)
-            if image_of is not None and (self._fused[index] or not self._fuses_inside):
+            if image_of is not None and self._fused[index]:
+                # the stages after the first fusion see the sentences' maps
                 visual = visual.index_select(0, image_of)
-                if self._fuses_inside:  # the stages after the first fusion see the sentences' maps
-                    features = [feature.index_select(0, image_of) for feature in features]
-                    image_of = None
+                features = [feature.index_select(0, image_of) for feature in features]
+                image_of = None
             if self._side_by_side:
                 state = replace(state, words=self.text.stage(index, state.words, additive_mask))
             update = final_words or index < last
@@ -239,23 +285,6 @@ class CrossModalEncoder(BaseModule):
                     state = replace(state, words=words)
         return CrossModalFeatures(tuple(features), state, self.text.word_embedding, extras)
 
-    def _encode_alone(
-        self,
-        images: Tensor,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        image_of: Tensor | None,
-        text: dict[str, Tensor],
-    ) -> CrossModalFeatures:
-        """Image and sentence each alone; the heads fuse."""
-        visual = self.encode_images(images)
-        if image_of is not None:
-            visual = tuple(feature.index_select(0, image_of) for feature in visual)
-        if self.text.reads_image:
-            text = dict(text, visual=visual)
-        words = self.text(input_ids, attention_mask, **text)
-        return CrossModalFeatures(visual, words, self.text.word_embedding)
-
     def _feature(self, index: int, feature: Tensor) -> Tensor:
         """Give what the heads see of a stage: the fused feature, or the backbone's own output."""
         if self._fused[index] or not hasattr(self.visual, 'output'):
@@ -263,7 +292,7 @@ class CrossModalEncoder(BaseModule):
         return self.visual.output(index, feature)
 
     def encode_images(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Run the image encoder alone, ``[B, 3, H, W]`` to ``F_i [B, C_i, H_i, W_i]``."""
+        """Encode images ``[B, 3, H, W]`` without language to ``F_i [B, C_i, H_i, W_i]``."""
         stage_input = self.visual.embed(images)
         maps = []
         last = len(self.visual.channels) - 1

@@ -104,7 +104,7 @@ def test_common_settings(path):
         metric = dict(type='GeneralizedReferringMetric', min_target_pixels=50)
     assert config.val_evaluator == config.test_evaluator == metric
     for loader in (config.val_dataloader, config.test_dataloader):
-        assert loader.sampler == dict(type='DefaultSampler', shuffle=False)
+        assert loader.sampler == dict(type='ImageSampler')
         assert loader.dataset.test_mode and loader.dataset.split in config.test_splits
     allowed = {
         'dataset_type', 'data_root', 'train_pipeline', 'test_pipeline', 'train_dataloader',

@@ -48,7 +48,7 @@ val_dataloader = dict(
     batch_size=8,  # our choice: scores are per item, the batch changes nothing
     num_workers=4,  # our choice, as mmseg
     persistent_workers=True,  # our choice, as mmseg
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=dict(type='ImageSampler'),  # our choice: an image is read and encoded once
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

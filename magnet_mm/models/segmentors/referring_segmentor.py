@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -20,6 +21,7 @@ from magnet_mm.errors import ConfigError
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.evaluation.geometry import without_padding
 from magnet_mm.models.pretrained import complete_weights
+from magnet_mm.models.segmentors.last_image import LastImage
 from magnet_mm.models.targets import shared_images, stack_special_tokens, stack_text
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
@@ -71,6 +73,7 @@ class ReferringSegmentor(EncoderDecoder):
         super().__init__(*args, **kwargs)
         self.no_target_head = self._build_no_target_head(no_target_head)
         self._no_target_threshold: float | None = None
+        self._last_image = LastImage()
         self._words_are_read = self._answer_reads_words or any(
             map(_reads_words, self.auxiliary_head)
         )
@@ -93,6 +96,11 @@ class ReferringSegmentor(EncoderDecoder):
             for head in (self.decode_head, *self.auxiliary_head):
                 watch.enter_context(complete_weights(head))
             super().init_weights()
+
+    def train(self, mode: bool = True) -> ReferringSegmentor:
+        """Switch the mode; weights may change now, so that no encoded image is kept."""
+        self._last_image.forget()
+        return super().train(mode)
 
     @property
     def foreground(self) -> ForegroundRule:
@@ -212,6 +220,21 @@ class ReferringSegmentor(EncoderDecoder):
             image_of=image_of,
             **text,
         )
+        return self._answer(features)
+
+    def predict_from_maps(
+        self, maps: Sequence[Tensor], input_ids: Tensor, attention_mask: Tensor, **text: Tensor
+    ) -> Prediction:
+        """:meth:`predict_tensors` of images that ``backbone.encode_images`` has encoded.
+
+        Only where ``backbone.encodes_images_alone``; ``text`` may have ``image_of``.
+        """
+        final_words = self._answer_reads_words
+        return self._answer(
+            self.backbone.read(maps, input_ids, attention_mask, final_words, **text)
+        )
+
+    def _answer(self, features: CrossModalFeatures) -> Prediction:
         prediction = self.decode_head(features)
         if self.no_target_head is not None:
             prediction = prediction._replace(no_target=self.no_target_head(features))
@@ -263,14 +286,20 @@ class ReferringSegmentor(EncoderDecoder):
         ``head_logits`` are the head's own, at its stride; released test codes resize these
         (:mod:`magnet_mm.evaluation.released_rules`).
 
-        Neighbours with the same image have it encoded once (:func:`shared_images`), unless
+        Neighbours with the same image have it encoded once (:func:`shared_images`), and where it is
+        encoded without language also those of the next batch (:class:`LastImage`); not if
         ``share_images`` is False, which the benchmark compares with.
 
         Raises:
             DataError: without data samples, since they carry the sentences.
         """
         images, image_of = shared_images(inputs) if share_images else (inputs, None)
-        prediction = self.predict_tensors(images, **stack_text(data_samples), image_of=image_of)
+        text = dict(stack_text(data_samples), image_of=image_of)
+        if share_images and self.backbone.encodes_images_alone:
+            maps = self._last_image.encode(self.backbone, images)
+            prediction = self.predict_from_maps(maps, **text)
+        else:
+            prediction = self.predict_tensors(images, **text)
         upsampled = F.interpolate(
             prediction.masks.float(),
             inputs.shape[2:],

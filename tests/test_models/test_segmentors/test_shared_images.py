@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from small_models import shrink
 
+from magnet_mm.models.segmentors.last_image import LastImage
 from magnet_mm.models.targets import shared_images, stack_text
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +55,9 @@ def test_equal_to_one_by_one_and_encoded_once(model, make_samples):
             model.predict(images[i : i + 1], copy.deepcopy(samples[i : i + 1]))[0] for i in range(4)
         ]
         plain = model.predict(images, copy.deepcopy(samples), share_images=False)
-    assert sizes == [2, 1, 1, 1, 1, 4]
+    # one by one, an image that is encoded without language is also remembered from batch to batch
+    one_by_one = [1, 1] if model.backbone.encodes_images_alone else [1, 1, 1, 1]
+    assert sizes == [2, *one_by_one, 4]
     for ours, one, batched in zip(shared, alone, plain, strict=True):
         torch.testing.assert_close(ours.seg_logits.data, one.seg_logits.data, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(
@@ -116,3 +119,53 @@ def test_image_of_may_repeat_in_any_order(model, make_samples):
         logits = model.predict_logits(images[:2], *text, image_of=torch.tensor([1, 0, 1]))
         expected = model.predict_logits(images[[1, 0, 1]], *text)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+class Doubling(torch.nn.Module):
+    """An encoder that counts the images it encodes; one map, its weight times the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(2.0))
+        self.seen = 0
+
+    def encode_images(self, images):
+        self.seen += len(images)
+        return (images * self.weight,)
+
+
+@torch.no_grad()
+def test_the_last_image_is_remembered_and_no_other():
+    encoder, last = Doubling(), LastImage()
+    a, b, c = torch.randn(3, 1, 3, 2, 2)
+    for batch, seen in (([a, b], 2), ([b], 2), ([b, c], 3), ([b], 4), ([c, b], 6), ([a], 7)):
+        images = torch.cat(batch)
+        assert torch.equal(last.encode(encoder, images)[0], images * 2)
+        assert encoder.seen == seen
+
+
+@torch.no_grad()
+def test_what_is_written_into_the_weights_is_not_missed():
+    encoder, last = Doubling(), LastImage()
+    image = torch.randn(1, 3, 2, 2)
+    last.encode(encoder, image)
+    encoder.weight.mul_(3)
+    assert torch.equal(last.encode(encoder, image)[0], image * 6)
+    encoder.load_state_dict(dict(weight=torch.tensor(5.0)))
+    assert torch.equal(last.encode(encoder, image)[0], image * 5)
+    assert torch.equal(last.encode(encoder, image.double())[0], image.double() * 5)
+    assert encoder.seen == 4
+
+
+def test_with_gradients_and_after_training_nothing_is_remembered(build_model):
+    encoder, last = Doubling(), LastImage()
+    image = torch.randn(1, 3, 2, 2)
+    assert last.encode(encoder, image)[0].requires_grad
+    assert last.encode(encoder, image)[0].requires_grad and encoder.seen == 2
+    config = Config.fromfile(str(ROOT / 'configs/_base_/models/caris_swinb.py')).model
+    model = build_model(shrink(config))
+    with torch.no_grad():
+        model._last_image.encode(encoder, image)
+        model.eval()
+        model._last_image.encode(encoder, image)
+    assert encoder.seen == 4
