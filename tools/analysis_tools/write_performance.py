@@ -67,6 +67,16 @@ RUNS: dict[str, list[str]] = {
     'eval-tiny': [TINY, '--mode', 'eval', '--batch', '16', '--items', '512'],
     'eval-magnet': [SWIN['magnet'], '--mode', 'eval', '--batch', '8', '--items', '16']
     + ON_REFSHAPES,
+    **{
+        f'sentences-{path.stem}': [str(path.relative_to(ROOT)), '--mode', 'sentences']
+        + ['--batch', '10', '--repeats', '20']
+        for path in sorted((ROOT / 'configs').glob('*_tiny_refshapes.py'))
+    },
+    **{
+        f'sentences-{name}_swinb': [f'configs/{name}_swinb_refcoco.py', '--mode', 'sentences']
+        + ['--batch', '10', '--repeats', '3']
+        for name in ('caris', 'lavt')
+    },
     'data-tiny': [TINY, '--mode', 'data', '--batch', '16', '--items', '2048', '--start-up'],
     'ddp-tiny': [TINY, '--mode', 'ddp', '--batch', '8', '--repeats', '20'],
 }

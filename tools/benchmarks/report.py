@@ -175,6 +175,26 @@ def _evaluation(results: dict[str, dict]) -> str | None:
     return table([*header, 'speed-up', 'from batching', 'from sharing'], rows) if rows else None
 
 
+def _sentences(results: dict[str, dict]) -> str | None:
+    rows = [
+        [
+            f'`{Path(result["config"]).stem}`',
+            str(result['sentences']),
+            *(
+                cell
+                for part in ('encoders', 'head', 'both')
+                for cell in (
+                    f'{1000 * result[part]["one"]["min"]:.1f}',
+                    f'{result[part]["ratio"]:.2f}',
+                )
+            ),
+        ]
+        for result in _of(results, 'sentences')
+    ]
+    header = ['model', 'sentences', 'encoders, ms', 'ratio', 'decoder, ms', 'ratio']
+    return table([*header, 'both, ms', 'ratio'], rows) if rows else None
+
+
 def _data(results: dict[str, dict]) -> str | None:
     lines = []
     training = {r['config']: r['images_per_second'] for r in _of(results, 'train')}
@@ -244,6 +264,7 @@ SECTIONS: dict[str, Callable[[dict[str, dict]], str | None]] = dict(
     agreement=_agreement,
     parts=_parts_table,
     eval=_evaluation,
+    sentences=_sentences,
     data=_data,
     ddp=_ddp,
 )

@@ -24,7 +24,7 @@ class LastImage:
         self._weights: tuple[int, ...] = ()
 
     def encode(self, encoder: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps ``[U, C_i, H_i, W_i]`` of images ``[U, 3, H, W]``, of which neighbours differ.
+        """Encode images ``[U, 3, H, W]``, of which neighbours differ, to ``[U, C_i, H_i, W_i]``.
 
         Args:
             encoder: a :class:`~magnet_mm.models.CrossModalEncoder` that ``encodes_images_alone``.
