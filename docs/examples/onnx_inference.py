@@ -3,12 +3,15 @@
     python docs/examples/onnx_inference.py model.onnx image.jpg "the red circle" --out mask.png
 
 ``model.onnx``, ``model.onnx.json`` and ``model.onnx.tokenizer.json`` are written by
-``tools/export.py``. Neither torch nor magnet_mm is needed to run them.
+``tools/export.py``. Neither torch nor magnet_mm is needed to run them. For many sentences of an
+image, see onnx_many_sentences.py.
 """
 
 import argparse
 import json
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +29,44 @@ class OnnxReferringSegmentor:
 
     def __init__(self, model: Path) -> None:
         self.about = json.loads(Path(f'{model}.json').read_text(encoding='utf-8'))
-        self.session = onnxruntime.InferenceSession(
-            str(model), providers=onnxruntime.get_available_providers()
-        )
-        tokenizer = model.parent / self.about['tokenizer_file']
-        if 'vocabulary' in json.loads(tokenizer.read_text(encoding='utf-8')):
-            raise NotImplementedError(
-                f'{tokenizer} is a list of words, not a file of the tokenizers library: encode the '
-                'sentences as docs/export.md says.'
-            )
-        self.tokenizer = Tokenizer.from_file(str(tokenizer))
+        self.session = open_session(model)
+        self.tokens = load_tokenizer(model.parent / self.about['tokenizer_file'])
 
-    def __call__(self, image: Image.Image, sentences: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Masks, bool ``[N, H, W]`` at the image's size, and scores ``[N]`` in 0..1."""
-        pixels, (top, left, height, width) = self.fit(image.convert('RGB'))
+    def __call__(
+        self, image: Image.Image, sentences: list[str], **text: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Masks, bool ``[N, H, W]`` at the image's size, and scores ``[N]`` in 0..1.
+
+        ``text`` is what else the model's inputs say of the sentences (``text_graph`` of LSCM).
+        """
+        pixels, place = self.prepare(image)
+        images = np.repeat(pixels, len(sentences), axis=0)
+        inputs = dict(images=images, **self.encode(sentences), **text)
+        return self.finish(self.session.run(None, inputs), place, image)
+
+    def prepare(self, image: Image.Image) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+        """Return the input ``[1, 3, h, w]`` and where the image lies: top, left, height, width."""
+        pixels, place = self.fit(image.convert('RGB'))
         if self.about['colour_order'] == 'BGR':
             pixels = pixels[..., ::-1]
         pixels = (pixels - np.float32(self.about['mean'])) / np.float32(self.about['std'])
-        encoded = self.tokenizer.encode_batch(sentences)
+        return pixels.transpose(2, 0, 1)[None], place
+
+    def encode(self, sentences: list[str]) -> dict[str, np.ndarray]:
+        """Return ids and mask of the sentences, ``[N, max_tokens]`` each."""
         length = self.about['max_tokens']  # the tokenizer of a keep_sep=False config does not cut
-        logits, *no_target = self.session.run(
-            None,  # the logits, and where the model has one its answer that nothing is meant
-            {
-                'images': np.repeat(pixels.transpose(2, 0, 1)[None], len(sentences), axis=0),
-                'input_ids': np.array([sentence.ids[:length] for sentence in encoded]),
-                'attention_mask': np.array(
-                    [sentence.attention_mask[:length] for sentence in encoded]
-                ),
-            },
+        ids, masks = zip(*(self.tokens(sentence) for sentence in sentences), strict=True)
+        return dict(
+            input_ids=np.array([one[:length] for one in ids]),
+            attention_mask=np.array([one[:length] for one in masks]),
         )
+
+    def finish(
+        self, outputs: list[np.ndarray], place: tuple[int, int, int, int], image: Image.Image
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Masks and scores of the logits and, where the model has one, its no-target answer."""
+        logits, *no_target = outputs
+        top, left, height, width = place
         foreground = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
         corners = self.about['foreground']['align_corners']
         foreground = upsample(foreground, self.about['height'], self.about['width'], corners)
@@ -69,7 +81,7 @@ class OnnxReferringSegmentor:
         return masks, np.array(scores)
 
     def fit(self, image: Image.Image) -> tuple[np.ndarray, tuple[int, int, int, int]]:
-        """Return the input ``[h, w, 3]`` and where the image lies: top, left, height, width."""
+        """Resize to ``[h, w, 3]``, aspect kept or not, and say where the image lies."""
         box_width, box_height = self.about['width'], self.about['height']
         box = self.about['letterbox']
         if box is None:
@@ -93,6 +105,47 @@ class OnnxReferringSegmentor:
         pixels[:] = fill[::-1]  # the fill is of the pipeline's order, BGR
         pixels[top : top + height, left : left + width] = resized
         return pixels, (top, left, height, width)
+
+
+def open_session(model: Path) -> onnxruntime.InferenceSession:
+    """Return the model on the best device that onnxruntime has."""
+    return onnxruntime.InferenceSession(str(model), providers=onnxruntime.get_available_providers())
+
+
+def load_tokenizer(path: Path) -> Callable[[str], tuple[list[int], list[int]]]:
+    """Return a function from a sentence to ids and mask, of either kind of tokenizer file."""
+    about = json.loads(path.read_text(encoding='utf-8'))
+    if 'vocabulary' not in about:  # a file of the tokenizers library
+        tokenizer = Tokenizer.from_file(str(path))
+
+        def encode(sentence: str) -> tuple[list[int], list[int]]:
+            encoded = tokenizer.encode(sentence)
+            return encoded.ids, encoded.attention_mask
+
+        return encode
+    ids = {word: number for number, word in enumerate(about['vocabulary'])}
+
+    def encode_words(sentence: str) -> tuple[list[int], list[int]]:
+        words = split_words(sentence, about)[: about['max_tokens']]
+        known = [ids.get(word, ids['<unk>']) for word in words]
+        filling, ones = [0] * (about['max_tokens'] - len(words)), [1] * len(words)
+        if about['padding'] == 'front':
+            return filling + known, filling + ones
+        return known + filling, ones + filling
+
+    return encode_words
+
+
+def split_words(sentence: str, about: dict) -> list[str]:
+    """Split a sentence as the rule of a word tokenizer says.
+
+    A TreeTokenizer's words are a parser's tokens: give them joined by blanks, and their tree.
+    """
+    if about['rule'] == 'vlt' or about['type'] == 'TreeTokenizer':
+        return sentence.split()
+    pieces = (piece.strip() for piece in re.split(r'(\W+)', sentence.lower()))
+    words = [piece for piece in pieces if piece]
+    return words[:-1] if words and words[-1] == '.' else words
 
 
 def upsample(maps: np.ndarray, height: int, width: int, align_corners: bool) -> np.ndarray:

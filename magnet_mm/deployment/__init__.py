@@ -5,6 +5,8 @@ from magnet_mm.deployment.export import ExportedFiles, export_checkpoint, larges
 from magnet_mm.deployment.formats import FORMATS, ExportFormat
 from magnet_mm.deployment.metadata import ExportMetadata
 from magnet_mm.deployment.network import LogitsNetwork, load_network
+from magnet_mm.deployment.quantization import quantize_int8
+from magnet_mm.deployment.split import SplitFiles, export_split, load_split
 
 __all__ = [
     'FORMATS',
@@ -12,7 +14,11 @@ __all__ = [
     'ExportMetadata',
     'ExportedFiles',
     'LogitsNetwork',
+    'SplitFiles',
     'export_checkpoint',
+    'export_split',
     'largest_difference',
     'load_network',
+    'load_split',
+    'quantize_int8',
 ]

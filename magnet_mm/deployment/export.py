@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from torch import Tensor
+from torch import Tensor, nn
 
 from magnet_mm.atomic_files import publish, unfinished_beside
-from magnet_mm.datasets.tokenizers import build_tokenizer
+from magnet_mm.datasets.tokenizers import Tokenizer, build_tokenizer, tokenizer_class
 from magnet_mm.deployment.formats import FORMATS
-from magnet_mm.deployment.metadata import ExportMetadata
+from magnet_mm.deployment.metadata import ExportMetadata, as_tuple
 from magnet_mm.deployment.network import LogitsNetwork, load_network
 from magnet_mm.errors import ConfigError
 
@@ -71,36 +71,82 @@ def export_checkpoint(
     """
     if format not in FORMATS:
         raise ConfigError(f'The format is one of {", ".join(FORMATS)}, not {format!r}.')
-    out, checkpoint = Path(out), Path(checkpoint)
+    out = Path(out)
+    network, metadata, tokenizer = prepare(config, config_name, checkpoint, with_tokenizer, device)
+    inputs = example_inputs(network, metadata)
+    with unfinished_beside(out, folder=True) as temporary:
+        files = write_files(out, temporary, network, inputs, metadata, tokenizer, format)
+        publish_files(temporary, out.parent, (out,))
+    return files
+
+
+def prepare(
+    config: Config,
+    config_name: str,
+    checkpoint: str | os.PathLike,
+    with_tokenizer: bool,
+    device: str = 'cpu',
+) -> tuple[LogitsNetwork, ExportMetadata, Tokenizer | None]:
+    """Load what is exported: the network, what a config says of it, and the tokenizer.
+
+    Arguments and errors are those of :func:`export_checkpoint`.
+    """
     network = load_network(config, checkpoint, device)
     rule = network.segmentor.foreground
-    metadata = ExportMetadata.from_config(config, config_name, checkpoint.name, rule, ())
-    tokenizer = None
-    if with_tokenizer:
-        tokenizer = build_tokenizer(metadata.tokenizer)
-        metadata = dataclasses.replace(metadata, tokenizer_file=f'{out.name}.tokenizer.json')
-    inputs = network.example_inputs(
-        EXAMPLE_BATCH, (metadata.height, metadata.width), metadata.max_tokens
-    )
-    with torch.no_grad():
-        size = _outputs(network(*inputs))[0].shape[-2:]
-    metadata = dataclasses.replace(
-        metadata, logits_size=list(size), output_names=network.output_names
-    )
-    with unfinished_beside(out, folder=True) as temporary:
-        FORMATS[format].write(network, inputs, temporary / out.name, metadata.as_json())
-        (temporary / f'{out.name}.json').write_text(metadata.as_json() + '\n', encoding='utf-8')
-        if tokenizer is not None:
-            tokenizer.save(temporary / metadata.tokenizer_file, metadata.max_tokens)
-        for file in sorted(temporary.iterdir(), key=lambda file: file.name == out.name):
-            publish(file, out.parent / file.name)  # the model last: where it is, all is
+    metadata = ExportMetadata.from_config(config, config_name, Path(checkpoint).name, rule)
+    kind = tokenizer_class(metadata.tokenizer)
+    network.text_fields = kind.text_fields(metadata.max_tokens)
+    tokenizer = build_tokenizer(metadata.tokenizer) if with_tokenizer else None
+    return network, metadata, tokenizer
+
+
+def write_files(
+    out: Path,
+    temporary: Path,
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    metadata: ExportMetadata,
+    tokenizer: Tokenizer | None,
+    format: str = 'onnx',
+) -> ExportedFiles:
+    """Write a network and what stands beside it into a temporary folder.
+
+    Args:
+        out: the model file to become.
+        temporary: the folder.
+        network: states its ``part``, ``input_names``, ``input_batches``, ``output_names`` and
+            ``output_batch``.
+        inputs: examples.
+        metadata: of the model.
+        tokenizer: None where none is written.
+        format: one of :data:`FORMATS`.
+    """
+    about = metadata.of_network(network, inputs)
+    if tokenizer is not None:
+        about = dataclasses.replace(about, tokenizer_file=f'{out.name}.tokenizer.json')
+        tokenizer.save(temporary / about.tokenizer_file, about.max_tokens)
+    FORMATS[format].write(network, inputs, temporary / out.name, about.as_json())
+    (temporary / f'{out.name}.json').write_text(about.as_json() + '\n', encoding='utf-8')
     return ExportedFiles(
         out,
         out.with_name(f'{out.name}.json'),
-        out.with_name(metadata.tokenizer_file) if metadata.tokenizer_file else None,
+        out.with_name(about.tokenizer_file) if about.tokenizer_file else None,
         network,
-        metadata,
+        about,
     )
+
+
+def publish_files(temporary: Path, folder: Path, models: Sequence[Path]) -> None:
+    """Give the files of a temporary folder their names, models last: where they are, all is."""
+    last = {model.name for model in models}
+    for file in sorted(temporary.iterdir(), key=lambda file: file.name in last):
+        publish(file, folder / file.name)
+
+
+def example_inputs(network: LogitsNetwork, metadata: ExportMetadata) -> tuple[Tensor, ...]:
+    """Return random inputs to record a network with."""
+    size = (metadata.height, metadata.width)
+    return network.example_inputs(EXAMPLE_BATCH, size, metadata.max_tokens)
 
 
 @torch.no_grad()
@@ -110,8 +156,10 @@ def largest_difference(
     """Largest absolute difference of an exported file's logits from torch's, on random inputs.
 
     Args:
-        files: what :func:`export_checkpoint` returned.
-        run: the exported file as a function, ``FORMATS[format].load(files.model)``.
+        files: what :func:`export_checkpoint` or :func:`~magnet_mm.deployment.split.export_split`
+            returned.
+        run: the exported model as a function, ``FORMATS[format].load(files.model)`` or
+            ``files.load()``.
         batches: batch sizes to try; others than the recorded one, so that a batch that became a
             constant shows.
     """
@@ -121,8 +169,8 @@ def largest_difference(
         inputs = files.network.example_inputs(
             batch, shape, files.description.max_tokens, seed=batch
         )
-        outputs = _outputs(run(*inputs))
-        for got, expected in zip(outputs, _outputs(files.network(*inputs)), strict=True):
+        outputs = as_tuple(run(*inputs))
+        for got, expected in zip(outputs, as_tuple(files.network(*inputs)), strict=True):
             if got.shape != expected.shape:
                 raise RuntimeError(
                     f'With a batch of {batch} the exported network gives {tuple(got.shape)}, torch '
@@ -130,8 +178,3 @@ def largest_difference(
                 )
             largest = max(largest, (got.cpu() - expected.cpu()).abs().max().item())
     return largest
-
-
-def _outputs(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return the outputs of a network that gives one tensor or several."""
-    return (result,) if isinstance(result, Tensor) else tuple(result)

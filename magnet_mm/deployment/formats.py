@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from magnet_mm.deployment.metadata import METADATA_KEY
 from magnet_mm.errors import ConfigError
 
-INPUT_NAMES = ('images', 'input_ids', 'attention_mask')
-
-Inputs = tuple[Tensor, Tensor, Tensor]
+Inputs = tuple[Tensor, ...]
+_BATCHES = dict(B='batch', U='images')  # letters of the metadata
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,9 @@ class ExportFormat:
     Attributes:
         suffix: ending of its files.
         write: ``write(network, inputs, path, metadata)`` makes the file; ``inputs`` are examples
-            with a batch of two or more, ``metadata`` a JSON text that is put into the file.
-        load: ``load(path)`` gives a function from the three inputs to the logits.
+            with batches of two or more, ``metadata`` a JSON text that is put into the file. The
+            network states ``input_names``, ``input_batches`` and ``output_names``.
+        load: ``load(path)`` gives a function from the inputs to the outputs.
     """
 
     suffix: str
@@ -38,8 +38,11 @@ class ExportFormat:
     load: Callable[[Path], Callable[..., Tensor]]
 
 
-def _dynamic_batch() -> tuple[dict[int, torch.export.Dim], ...]:
-    return ({0: torch.export.Dim('batch', min=1)},) * len(INPUT_NAMES)
+def _dynamic_batch(network: nn.Module) -> tuple[tuple[dict[int, torch.export.Dim], ...]]:
+    """Return the dynamic dimensions of ``forward(*inputs)``."""
+    letters = network.input_batches
+    dims = {letter: torch.export.Dim(_BATCHES[letter], min=1) for letter in set(letters)}
+    return (tuple({0: dims[letter]} for letter in letters),)
 
 
 def write_onnx(network: nn.Module, inputs: Inputs, path: Path, metadata: str) -> None:
@@ -50,14 +53,14 @@ def write_onnx(network: nn.Module, inputs: Inputs, path: Path, metadata: str) ->
     Raises:
         ConfigError: when onnx or onnxscript is not installed.
     """
-    _require('onnx', 'onnxscript')
+    require('onnx', 'onnxscript')
     with torch.no_grad():
         program = torch.onnx.export(
             network,
             inputs,
-            input_names=INPUT_NAMES,
+            input_names=network.input_names,
             output_names=network.output_names,
-            dynamic_shapes=_dynamic_batch(),
+            dynamic_shapes=_dynamic_batch(network),
             dynamo=True,
             verbose=False,
         )
@@ -67,15 +70,15 @@ def write_onnx(network: nn.Module, inputs: Inputs, path: Path, metadata: str) ->
 
 def load_onnx(path: Path) -> Callable[..., Tensor]:
     """Run an ONNX file with onnxruntime on the CPU."""
-    _require('onnxruntime')
+    require('onnxruntime')
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
 
-    def run(*inputs: Tensor) -> Tensor:
-        arrays = {
-            name: value.cpu().numpy() for name, value in zip(INPUT_NAMES, inputs, strict=True)
-        }
+    names = [value.name for value in session.get_inputs()]
+
+    def run(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        arrays = {name: value.cpu().numpy() for name, value in zip(names, inputs, strict=True)}
         outputs = tuple(torch.from_numpy(output) for output in session.run(None, arrays))
         return outputs if len(outputs) > 1 else outputs[0]
 
@@ -100,7 +103,7 @@ def load_torchscript(path: Path) -> Callable[..., Tensor]:
 def write_program(network: nn.Module, inputs: Inputs, path: Path, metadata: str) -> None:
     """Write an ``ExportedProgram``, for ``torch.export.load``, AOTInductor and ExecuTorch."""
     with torch.no_grad():
-        program = torch.export.export(network, inputs, dynamic_shapes=_dynamic_batch())
+        program = torch.export.export(network, inputs, dynamic_shapes=_dynamic_batch(network))
     torch.export.save(program, path, extra_files={METADATA_KEY: metadata})
 
 
@@ -116,7 +119,12 @@ FORMATS: dict[str, ExportFormat] = {
 }
 
 
-def _require(*packages: str) -> None:
+def require(*packages: str) -> None:
+    """Make sure that packages are installed.
+
+    Raises:
+        ConfigError: naming those that are not.
+    """
     from importlib.util import find_spec
 
     absent = [name for name in packages if find_spec(name) is None]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from torch import Tensor, nn
 
 from magnet_mm.config_types import type_name
 from magnet_mm.datasets.transforms import Letterbox
@@ -36,13 +37,18 @@ class ExportMetadata:
         colour_order: order of the image's channels.
         mean: subtracted from each channel, values 0..255.
         std: each channel is divided by it.
-        output_names: ``logits``, and ``no_target`` where the model can say that nothing is meant:
-            one logit per sentence, to be compared with ``no_target_threshold`` of ``foreground``.
+        inputs: shape and type of every input by its name; ``B`` sentences, each with its image, of
+            any number, or of ``U`` images in the parts of a split model.
+        outputs: the same of the outputs: ``logits``, and ``no_target`` where the model can say that
+            nothing is meant: one logit per sentence, to be compared with ``no_target_threshold``
+            of ``foreground``.
+        part: ``whole``, or ``image`` or ``sentence`` of a split model.
+        parts: file names of the parts of a split model, by part.
         tokenizer: the tokenizer in the config, its name or its settings.
         tokenizer_file: file of the tokenizer beside the exported one; None when it was left out.
         max_tokens: length of ``input_ids``, padded, special tokens included.
         channels: 1, ``foreground = logits[:, 0]``, or 2, ``logits[:, 1] - logits[:, 0]``.
-        logits_size: height and width of the logits.
+        logits_size: height and width of the logits; empty for an image part.
         foreground: the rule that makes a mask, see
             :class:`~magnet_mm.evaluation.foreground.ForegroundRule`; ``align_corners`` says how the
             logits are resized (bilinear) to the input and, after the letterbox is cut off, to the
@@ -61,11 +67,14 @@ class ExportMetadata:
     tokenizer: str | dict[str, Any]
     max_tokens: int
     channels: int
-    logits_size: list[int]
     foreground: dict[str, Any]
     threshold: float
     letterbox: dict[str, Any] | None = None
-    output_names: tuple[str, ...] = ('logits',)
+    logits_size: list[int] = dataclasses.field(default_factory=list)
+    inputs: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    part: str = 'whole'
+    parts: dict[str, str] | None = None
     tokenizer_file: str | None = None
     resize: str = ''
     colour_order: str = 'RGB'
@@ -74,12 +83,7 @@ class ExportMetadata:
 
     @classmethod
     def from_config(
-        cls,
-        config: Config,
-        config_name: str,
-        checkpoint: str,
-        rule: ForegroundRule,
-        logits_size: Sequence[int],
+        cls, config: Config, config_name: str, checkpoint: str, rule: ForegroundRule
     ) -> ExportMetadata:
         """Read the values off the test pipeline and the data preprocessor of a config.
 
@@ -126,7 +130,6 @@ class ExportMetadata:
             tokenizer=_plain(tokens),
             max_tokens=tokens.get('max_tokens', 20),
             channels=rule.channels,
-            logits_size=list(logits_size),
             foreground=rule.as_dict(),
             threshold=rule.cut,
             letterbox=letterbox,
@@ -134,22 +137,38 @@ class ExportMetadata:
             colour_order='RGB' if preprocessor.get('bgr_to_rgb') else 'BGR',
         )
 
-    def as_json(self) -> str:
-        """Return the attributes as a JSON object, with names and shapes of inputs and output."""
-        return json.dumps({**dataclasses.asdict(self), **self.signature()}, indent=2)
-
-    def signature(self) -> dict[str, Any]:
-        """Names, shapes and types of inputs and output; ``B`` is any batch size."""
-        text = dict(shape=['B', self.max_tokens], dtype='int64')
-        shapes = dict(logits=['B', self.channels, *self.logits_size], no_target=['B'])
-        return dict(
-            inputs=dict(
-                images=dict(shape=['B', 3, self.height, self.width], dtype='float32'),
-                input_ids=text,
-                attention_mask=text,
-            ),
-            outputs={name: dict(shape=shapes[name], dtype='float32') for name in self.output_names},
+    def of_network(self, network: nn.Module, inputs: Sequence[Tensor]) -> ExportMetadata:
+        """Complete with what a network takes and gives for example inputs."""
+        with torch.no_grad():
+            outputs = as_tuple(network(*inputs))
+        batches = (network.output_batch,) * len(outputs)
+        given = _described(network.output_names, outputs, batches)
+        return dataclasses.replace(
+            self,
+            part=network.part,
+            inputs=_described(network.input_names, inputs, network.input_batches),
+            outputs=given,
+            logits_size=given['logits']['shape'][2:] if 'logits' in given else [],
         )
+
+    def as_json(self) -> str:
+        """Return the attributes as a JSON object."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+
+def as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the outputs of a network that gives one tensor or several."""
+    return (result,) if isinstance(result, Tensor) else tuple(result)
+
+
+def _described(
+    names: Sequence[str], tensors: Sequence[Tensor], batches: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Shapes and types by name, the batch by its letter."""
+    return {
+        name: dict(shape=[batch, *tensor.shape[1:]], dtype=str(tensor.dtype).removeprefix('torch.'))
+        for name, tensor, batch in zip(names, tensors, batches, strict=True)
+    }
 
 
 def _test_pipeline(config: Config) -> list[dict]:

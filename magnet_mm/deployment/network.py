@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
@@ -17,35 +18,61 @@ from torch import Tensor, nn
 from magnet_mm.engine.checkpointing.no_target_threshold import stored_threshold
 from magnet_mm.engine.hooks.checkpoint_fit_hook import compare_state_dicts
 from magnet_mm.errors import CheckpointError
+from magnet_mm.structures import Prediction
 
 TRAINING_ONLY = 'auxiliary_head.'
 
 
 class LogitsNetwork(nn.Module):
-    """``ReferringSegmentor.predict_logits`` as a module's ``forward``, for inference.
+    """``ReferringSegmentor.predict_tensors`` as a module's ``forward``, for inference.
 
     Auxiliary heads are dropped, synchronised batch norm becomes batch norm, and no parameter needs
     a gradient.
 
     Args:
         segmentor: a :class:`~magnet_mm.models.ReferringSegmentor`; it is changed.
+
+    Attributes:
+        text_fields: what the tokenizer says of a sentence beside ids and mask, by name
+            (``Tokenizer.text_fields``); each is an input.
+        part: which part of the model it is: all of it.
+        output_batch: letter of the outputs' batch.
     """
+
+    part = 'whole'
+    output_batch = 'B'
 
     def __init__(self, segmentor: nn.Module) -> None:
         super().__init__()
         segmentor.auxiliary_head = nn.ModuleList()
         self.segmentor = revert_sync_batchnorm(segmentor).requires_grad_(False)
+        self.text_fields: dict[str, np.ndarray] = {}
         self.eval()
 
-    def forward(
-        self, images: Tensor, input_ids: Tensor, attention_mask: Tensor
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return mask logits ``[B, C, h, w]``, and no-target logits ``[B]`` if the model has them.
 
-        See ``ReferringSegmentor.predict_tensors``.
+        Args:
+            *inputs: in the order of :attr:`input_names`; ``ReferringSegmentor.predict_tensors``
+                says what they are.
         """
-        prediction = self.segmentor.predict_tensors(images, input_ids, attention_mask)
-        return prediction.masks if prediction.no_target is None else tuple(prediction)
+        named = dict(zip(self.input_names, inputs, strict=True))
+        return outputs_of(self.segmentor.predict_tensors(**named))
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs: ``images``, ``input_ids``, ``attention_mask``, and ``text_*``."""
+        return ('images', *self.text_names)
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        """Names of the inputs that a sentence makes."""
+        return ('input_ids', 'attention_mask', *self.text_fields)
+
+    @property
+    def input_batches(self) -> tuple[str, ...]:
+        """Letter of the batch of every input; inputs of one letter have one batch size."""
+        return ('B',) * len(self.input_names)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -61,15 +88,10 @@ class LogitsNetwork(nn.Module):
         """Number of token ids."""
         return self.segmentor.backbone.vocabulary_size
 
-    @property
-    def out_channels(self) -> int:
-        """Channels ``C`` of the logits: 1 (sigmoid) or 2 (softmax)."""
-        return self.segmentor.decode_head.out_channels
-
     def example_inputs(
         self, batch: int, shape: tuple[int, int], tokens: int, seed: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Random inputs on the network's device: images, ``input_ids`` and ``attention_mask``.
+    ) -> tuple[Tensor, ...]:
+        """Random inputs on the network's device, in the order of :attr:`input_names`.
 
         Args:
             batch: ``B``.
@@ -83,7 +105,16 @@ class LogitsNetwork(nn.Module):
         lengths = torch.linspace(2, tokens, batch + 1)[1:].round().int()
         mask = (torch.arange(tokens) < lengths[:, None]).long()
         ids = torch.randint(1, self.vocabulary_size, (batch, tokens), generator=generator) * mask
-        return images.to(device), ids.to(device), mask.to(device)
+        others = [
+            torch.rand(batch, *zeros.shape, generator=generator).to(torch.from_numpy(zeros).dtype)
+            for zeros in self.text_fields.values()
+        ]
+        return tuple(values.to(device) for values in (images, ids, mask, *others))
+
+
+def outputs_of(prediction: Prediction) -> Tensor | tuple[Tensor, Tensor]:
+    """Return masks alone, or with the no-target answer where there is one."""
+    return prediction.masks if prediction.no_target is None else tuple(prediction)
 
 
 def load_network(

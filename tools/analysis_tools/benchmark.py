@@ -11,6 +11,8 @@ r"""Measure a config: speed of its parts, memory of a training step, what fast p
     python tools/analysis_tools/benchmark.py CONFIG --mode memory --checkpointing
     python tools/analysis_tools/benchmark.py CONFIG --mode agreement --checkpoint best.pth \\
         --vs-dtype bfloat16
+    python tools/analysis_tools/benchmark.py CONFIG --mode agreement --checkpoint best.pth \\
+        --vs-onnx best.image.int8.onnx best.sentence.int8.onnx
     torchrun --nproc_per_node 2 tools/analysis_tools/benchmark.py CONFIG --mode ddp
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
@@ -66,6 +68,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--checkpointing', action='store_true', help='train, memory: compute activations twice'
     )
     parser.add_argument('--checkpoint', type=Path, help='agreement: the trained weights')
+    parser.add_argument(
+        '--vs-onnx', type=Path, nargs='+', metavar='FILE', help='agreement: with an export (1 or 2)'
+    )
     parser.add_argument('--vs', type=Path, metavar='CONFIG', help='compare with another config')
     parser.add_argument('--vs-dtype', choices=DTYPES, help='compare with another type')
     parser.add_argument('--vs-compile', action='store_true', help='compare with torch.compile')
@@ -79,10 +84,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config')
     args = parser.parse_args(arguments)
-    for file in filter(None, (args.config, args.vs)):
+    for file in filter(None, (args.config, args.vs, *(args.vs_onnx or ()))):
         if not file.is_file():
             parser.error(f'there is no file {file}')
-    compared = [args.vs, args.vs_dtype, args.vs_compile, args.vs_returned_memory]
+    compared = [args.vs, args.vs_dtype, args.vs_compile, args.vs_returned_memory, args.vs_onnx]
     if sum(map(bool, compared)) > 1:
         parser.error('the options --vs... exclude each other')
     # option, whether it is given, modes that read it
@@ -93,6 +98,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         ('--vs-returned-memory', args.vs_returned_memory, ('forward', 'train')),
         ('--compile', args.compile, ('forward', 'train')),
         ('--checkpointing', args.checkpointing, ('train', 'memory')),
+        ('--vs-onnx', args.vs_onnx, ('agreement',)),
         ('--checkpoint', args.checkpoint, ('agreement',)),
     ):
         if given and args.mode not in modes:
@@ -131,7 +137,9 @@ def measure(args: argparse.Namespace) -> dict:
         return benchmarks.measure_memory(workload)
     if args.mode == 'agreement':
         other = args.vs_dtype and DTYPES[args.vs_dtype]
-        return benchmarks.measure_agreement(workload, str(args.checkpoint), args.items, other)
+        return benchmarks.measure_agreement(
+            workload, str(args.checkpoint), args.items, other, args.vs_onnx or ()
+        )
     workloads = [workload]
     if args.vs:
         workloads.append(replace(workload, config=str(args.vs)))

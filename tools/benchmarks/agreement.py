@@ -4,17 +4,28 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from mmengine.runner import load_checkpoint
+from torch import Tensor
 
 from benchmarks.evaluation import Way
 from benchmarks.model import Workload, build_model
+from magnet_mm.deployment import load_split
+from magnet_mm.deployment.formats import load_onnx
+from magnet_mm.deployment.metadata import as_tuple
 from magnet_mm.engine.run_setup import runtime
+from magnet_mm.structures import Prediction
 
 
 def measure_agreement(
-    workload: Workload, checkpoint: str, items: int, other_dtype: torch.dtype | None = None
+    workload: Workload,
+    checkpoint: str,
+    items: int,
+    other_dtype: torch.dtype | None = None,
+    onnx: Sequence[Path] = (),
 ) -> dict:
     """Masks of a trained model in batches, images shared, against float32 sentence by sentence.
 
@@ -23,10 +34,11 @@ def measure_agreement(
         checkpoint: the trained weights.
         items: how many of the test split, in the order of the images.
         other_dtype: also compare the weights in this type, in the same batches.
+        onnx: also compare an exported file of the model, or the two of a split one.
 
     Returns:
-        ``batched``, and ``other`` where there is another type: each with ``items``, ``pixels``,
-        ``flipped`` (pixels that are foreground in one of both), ``flipped_share`` and
+        ``batched``, and ``other`` where there is another type or file: each with ``items``,
+        ``pixels``, ``flipped`` (pixels that are foreground in one of both), ``flipped_share`` and
         ``mask_iou``: overall (sum of intersections over sum of unions, as in oIoU), mean and min
         over the items (1 where both are empty).
 
@@ -46,7 +58,22 @@ def measure_agreement(
         masks = _masks(Way(cfg, other, workload.batch, items, share=True))
         name = str(other_dtype).removeprefix('torch.')
         result['other'] = dict(dtype=name, **compare(plain, masks))
+    elif onnx:
+        model.predict_tensors = _answers_of(onnx)  # what predict calls where no image is shared
+        masks = _masks(Way(cfg, model, workload.batch, items, share=False))
+        name = onnx[0].name.removesuffix('.onnx')
+        result['other'] = dict(dtype=name, **compare(plain, masks))
     return result
+
+
+def _answers_of(files: Sequence[Path]) -> Callable[..., Prediction]:
+    """Return ``predict_tensors`` of exported files."""
+    run = load_split(*files) if len(files) > 1 else load_onnx(files[0])
+
+    def predict_tensors(images: Tensor, image_of: None = None, **text: Tensor) -> Prediction:
+        return Prediction(*as_tuple(run(images, *text.values())))
+
+    return predict_tensors
 
 
 def compare(first: list[torch.Tensor], second: list[torch.Tensor]) -> dict:

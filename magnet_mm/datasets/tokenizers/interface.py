@@ -45,6 +45,14 @@ class Tokenizer(ABC):
             encoder wants as `text_*`.
         """
 
+    @classmethod
+    def text_fields(cls, max_tokens: int) -> dict[str, np.ndarray]:
+        """Return what `encode` adds as `text_*`, of an empty sentence.
+
+        Exported networks have an input for each; the vocabulary need not be there.
+        """
+        return {}
+
     @abstractmethod
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the tokens of ids, as the vocabulary writes them."""
@@ -100,22 +108,34 @@ def build_tokenizer(config: str | Mapping) -> Tokenizer:
     Raises:
         ConfigError: There is no such type, or the tokenizer cannot be loaded.
     """
-    if isinstance(config, str):
-        config = dict(type='HuggingFaceTokenizer', name=config)
-    return _build(json.dumps(config, sort_keys=True))
+    return _build(json.dumps(_settings(config), sort_keys=True))
+
+
+def tokenizer_class(config: str | Mapping) -> type[Tokenizer]:
+    """Return the class of the tokenizer that a config names; it is not built.
+
+    Raises:
+        ConfigError: There is no such type.
+    """
+    kind = _settings(config).get('type')
+    if kind not in TOKENIZERS.module_dict:
+        raise ConfigError(
+            f'There is no tokenizer of type {kind!r}; there are '
+            f'{", ".join(sorted(TOKENIZERS.module_dict))}. Correct tokenizer.type.'
+        )
+    return TOKENIZERS.module_dict[kind]
+
+
+def _settings(config: str | Mapping) -> Mapping:
+    return dict(type='HuggingFaceTokenizer', name=config) if isinstance(config, str) else config
 
 
 @functools.cache
 def _build(settings: str) -> Tokenizer:
     arguments = json.loads(settings)
-    kind = arguments.pop('type', None)
-    tokenizer_class = TOKENIZERS.module_dict.get(kind)
-    if tokenizer_class is None:
-        raise ConfigError(
-            f'There is no tokenizer of type {kind!r}; there are '
-            f'{", ".join(sorted(TOKENIZERS.module_dict))}. Correct tokenizer.type.'
-        )
+    built = tokenizer_class(arguments)
+    arguments.pop('type')
     try:
-        return tokenizer_class(**arguments)
+        return built(**arguments)
     except TypeError as error:
         raise ConfigError(f'The tokenizer {settings} does not build: {error}') from error

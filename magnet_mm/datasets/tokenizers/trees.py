@@ -80,9 +80,15 @@ class TreeTokenizer(WordTokenizer):
         tree = self._parse(pieces_of(expression))
         encoded = self.encode_words(tree.words, max_tokens)
         place = self.place(tree.words, max_tokens)
-        graph = np.zeros((max_tokens, max_tokens), dtype=np.float32)
-        graph[place, place] = tree_weights(tree.heads)[:max_tokens, :max_tokens]
-        return dict(encoded, text_graph=graph)
+        fields = self.text_fields(max_tokens)
+        weights = tree_weights(tree.heads)[:max_tokens, :max_tokens]
+        fields['text_graph'][place, place] = weights
+        return dict(encoded, **fields)
+
+    @classmethod
+    def text_fields(cls, max_tokens: int) -> dict[str, np.ndarray]:
+        """Return the `text_graph` of a sentence without words: zeros."""
+        return dict(text_graph=np.zeros((max_tokens, max_tokens), dtype=np.float32))
 
     def save_files(self, folder: str | os.PathLike) -> dict[str, Any]:
         """Write `words.txt`, and `trees.jsonl` where the trees are read from a file."""
