@@ -99,9 +99,7 @@ def test_a_pipeline_that_cannot_be_described_is_refused(small_config, change, co
     steps = config.test_dataloader.dataset.pipeline
     next(step for step in steps if step['type'] == 'Resize').update(change)
     with pytest.raises(ConfigError, match=complaint):
-        ExportMetadata.from_config(
-            config, 'lavt.py', 'weights.pth', ForegroundRule('argmax'), (16, 16)
-        )
+        ExportMetadata.from_config(config, 'lavt.py', 'weights.pth', ForegroundRule('argmax'))
 
 
 def test_width_and_height_are_not_mixed_up(small_config):
@@ -110,10 +108,9 @@ def test_width_and_height_are_not_mixed_up(small_config):
     next(step for step in steps if step['type'] == 'Resize')['scale'] = (96, 64)  # (w, h): mmcv
     config.model.data_preprocessor.size = (64, 96)  # (h, w): mmseg
     metadata = ExportMetadata.from_config(
-        config, 'lavt.py', 'weights.pth', ForegroundRule('argmax'), (16, 16)
+        config, 'lavt.py', 'weights.pth', ForegroundRule('argmax')
     )
     assert (metadata.height, metadata.width) == (64, 96)
-    assert metadata.signature()['inputs']['images']['shape'] == ['B', 3, 64, 96]
 
 
 def test_unknown_format(small_config, tmp_path):
@@ -127,6 +124,24 @@ def test_example_sentences_have_several_lengths(small_config, build_model):
     assert images.shape == (3, 3, 64, 48) and ids.shape == (3, 20) and ids.max() < 54
     assert mask.sum(1).tolist() == [8, 14, 20]
     assert torch.equal(ids > 0, mask > 0)
+
+
+def test_a_tree_is_an_input_of_its_own(small_config, save_checkpoint, tmp_path):
+    config = small_config('lscm')
+    words = dict(type='TreeTokenizer', vocabulary='magnet_mm://refshapes')
+    for step in config.test_dataloader.dataset.pipeline:
+        if step['type'] == 'TokenizeExpression':
+            step['tokenizer'] = words
+    out = tmp_path / 'lscm.pt'  # without the tokenizer: spaCy need not be installed
+    files = export_checkpoint(
+        config, 'lscm.py', save_checkpoint(config), out, 'torchscript', with_tokenizer=False
+    )
+    assert files.description.inputs['text_graph'] == dict(shape=['B', 20, 20], dtype='float32')
+    assert list(files.description.inputs)[1:3] == ['input_ids', 'attention_mask']
+    run = torch.jit.load(str(files.model))
+    assert largest_difference(files, run) < 1e-4
+    *inputs, graph = files.network.example_inputs(2, (64, 64), 20)
+    assert (run(*inputs, graph) - run(*inputs, graph.flip(1))).abs().max() > 1e-5
 
 
 def test_a_constant_batch_is_found(small_config, save_checkpoint, tmp_path):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from magnet_mm.apis import ReferringSegInferencer
+from magnet_mm.datasets.tokenizers import TreeTokenizer, WordTokenizer
 from magnet_mm.deployment import export_checkpoint
 
 EXAMPLE = Path(__file__).resolve().parents[2] / 'docs/examples/onnx_inference.py'
@@ -48,6 +50,29 @@ def test_upsampling_is_that_of_torch(example, size, align_corners):
     ours = example['upsample'](maps.numpy(), 33, 21, align_corners)
     # torch rounds the positions to float32
     np.testing.assert_allclose(ours, expected, atol=5e-5)
+
+
+@pytest.mark.parametrize('padding', ['front', 'end'])
+@pytest.mark.parametrize('rule', ['vlt', 'cmpc'])
+def test_words_are_those_of_the_word_tokenizer(example, rule, padding, tmp_path):
+    tokenizer = WordTokenizer('magnet_mm://refshapes', rule, padding)
+    tokenizer.save(tmp_path / 'words.json', 6)
+    ours = example['load_tokenizer'](tmp_path / 'words.json')
+    for sentence in ('The red circle.', '', 'red, blue - and a zebra', 'the circle ' * 9):
+        ids, mask = ours(sentence)
+        expected = tokenizer.encode(sentence, 6)
+        assert ids == expected['input_ids'].tolist()
+        assert mask == expected['attention_mask'].tolist()
+
+
+def test_a_tree_tokenizers_words_are_the_parsers(example, tmp_path):
+    trees = tmp_path / 'trees.jsonl'
+    tree = dict(expression="it ' s red", words=['it', "'s", 'red'], heads=[1, 1, 1])
+    trees.write_text(json.dumps(tree) + '\n')
+    tokenizer = TreeTokenizer('magnet_mm://refshapes', str(trees))
+    tokenizer.save(tmp_path / 'words.json', 5)
+    ids, _ = example['load_tokenizer'](tmp_path / 'words.json')("it 's red")
+    assert ids == tokenizer.encode("it's red", 5)['input_ids'].tolist()
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ val_dataloader = dict(
     batch_size=16,  # our choice: scores are per item, the batch changes nothing
     num_workers=2,  # our choice
     persistent_workers=True,  # our choice, as mmseg
-    sampler=dict(type='ImageSampler'),  # our choice: an image is read and encoded once
+    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

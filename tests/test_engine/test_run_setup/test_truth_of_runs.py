@@ -209,7 +209,7 @@ def test_truth_37_models_and_pipelines_of_classes(name, tmp_path):
     assert {k: v.shape for k, v in built.items()} == {k: v.shape for k, v in plain.items()}
     steps = InferencePipeline(classes)
     assert steps.max_tokens == 20
-    rest = ('a.py', 'a.pth', ForegroundRule(), ())
+    rest = ('a.py', 'a.pth', ForegroundRule())
     assert ExportMetadata.from_config(classes, *rest) == ExportMetadata.from_config(cfg, *rest)
     assert multi_scale_pipeline(classes.test_dataloader.dataset.pipeline, (1, 0.8))
     with pytest.raises(ConfigError, match='ReferringSegInferencer'):
