@@ -150,7 +150,7 @@ def pipeline_of(config: Config) -> list[dict]:
 
 
 def small_system(name: str) -> Config:
-    """A complete config on RefShapes: 8 sentences to train on, 4 to test, 2 epochs of 2 steps."""
+    """A complete config on RefShapes: 4 objects to train on, 4 sentences to test, 2 x 2 steps."""
     base = 'lavt_tiny_grefshapes.py' if name == 'answering' else 'lavt_tiny_refshapes.py'
     config = Config.fromfile(str(CONFIGS / base))
     config.model = ConfigDict(
@@ -165,9 +165,9 @@ def small_system(name: str) -> Config:
         if step['type'] == 'Resize':
             step['scale'] = (SIZE, SIZE)
     SYSTEMS[name](config)
-    for loader, items in (('train', 8), ('val', 4), ('test', 4)):
+    for loader, items in (('train', 4), ('val', 4), ('test', 4)):
         loader = config[f'{loader}_dataloader']
-        loader.update(batch_size=4, num_workers=0, persistent_workers=False)
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         loader.dataset.update(indices=items, pipeline=pipeline_of(config))
     config.param_scheduler = []
     config.train_cfg.max_epochs = 2
