@@ -25,12 +25,15 @@ def quantize_int8(files: ExportedFiles) -> Path:
         ConfigError: when onnxruntime is not installed.
     """
     require('onnx', 'onnxruntime')
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    model = onnx.load(files.model)
+    del model.graph.value_info[:]  # shapes of weights that quantising transposes
     out = files.model.with_suffix(f'.int8{files.model.suffix}')
     with unfinished_beside(out, folder=True) as folder:
         quantize_dynamic(
-            files.model,
+            model,
             folder / out.name,
             op_types_to_quantize=['MatMul', 'Gemm'],
             per_channel=True,

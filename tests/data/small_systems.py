@@ -150,7 +150,7 @@ def pipeline_of(config: Config) -> list[dict]:
 
 
 def small_system(name: str) -> Config:
-    """A complete config on RefShapes: 4 objects to train on, 4 sentences to test, 2 x 2 steps."""
+    """A complete config on RefShapes: 4 objects to train on, twice 2 steps."""
     base = 'lavt_tiny_grefshapes.py' if name == 'answering' else 'lavt_tiny_refshapes.py'
     config = Config.fromfile(str(CONFIGS / base))
     config.model = ConfigDict(
@@ -165,10 +165,10 @@ def small_system(name: str) -> Config:
         if step['type'] == 'Resize':
             step['scale'] = (SIZE, SIZE)
     SYSTEMS[name](config)
-    for loader, items in (('train', 4), ('val', 4), ('test', 4)):
-        loader = config[f'{loader}_dataloader']
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        loader.dataset.update(indices=items, pipeline=pipeline_of(config))
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        config[name].update(batch_size=2, num_workers=0, persistent_workers=False)
+        config[name].dataset.pipeline = pipeline_of(config)
+    config.train_dataloader.dataset.indices = 4
     config.param_scheduler = []
     config.train_cfg.max_epochs = 2
     config.default_hooks.visualization.val_samples = 2
