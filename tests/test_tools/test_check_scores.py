@@ -9,10 +9,11 @@ import pytest
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / 'check_scores.py'
 GOOD = {
     'val': {
-        'oIoU': 60.0,
-        'by_kind': {kind: {'oIoU': 40.0} for kind in ('attribute', 'place', 'relation')},
+        'oIoU': 70.0,
+        'P@0.9': 25.0,
+        'by_kind': {kind: {'oIoU': 60.0} for kind in ('attribute', 'place', 'relation')},
     },
-    'val_shuffled': {'oIoU': 20.0},
+    'val_shuffled': {'oIoU': 8.0},
     'val_blank': {'oIoU': 40.0},
 }
 
@@ -30,9 +31,10 @@ def test_scores_on_the_bars_pass(tmp_path):
 @pytest.mark.parametrize(
     ('keys', 'score', 'named'),
     [
-        (('val', 'oIoU'), 59.99, 'val oIoU'),
-        (('val', 'by_kind', 'place', 'oIoU'), 39.9, 'val place oIoU'),
-        (('val_shuffled', 'oIoU'), 20.1, 'val_shuffled'),
+        (('val', 'oIoU'), 69.99, 'val oIoU'),
+        (('val', 'P@0.9'), 24.9, 'val P@0.9'),
+        (('val', 'by_kind', 'place', 'oIoU'), 59.9, 'val place oIoU'),
+        (('val_shuffled', 'oIoU'), 8.1, 'val_shuffled'),
         (('val_blank', 'oIoU'), float('nan'), 'val_blank'),
     ],
 )
