@@ -25,7 +25,7 @@ def served(monkeypatch):
 
 def test_the_model_in_the_box_needs_no_arguments(served, model_in_box):
     assert main(['demo', '--port', '7999']) == 0
-    answer, title, examples, max_bytes, max_queue = served['page']
+    answer, title, examples, max_bytes, max_queue, *_ = served['page']
     assert (title, served['server_name'], served['server_port']) == (
         'magnet_tiny_refshapes', '127.0.0.1', 7999,
     )  # fmt: skip
