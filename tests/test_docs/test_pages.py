@@ -169,7 +169,7 @@ def checkout(tmp_path_factory, random_weights) -> Path:
         (root / 'configs' / path.name).symlink_to(path)
     write_refshapes(root / 'data/refshapes', 0, dict(train=8, val=4, testA=2, testB=2))
     (root / 'work_dirs/demo').mkdir(parents=True)
-    for name in ('work_dirs/demo/best_oIoU_epoch_3.pth', 'magnet_swinb_refcoco.pth'):
+    for name in ('work_dirs/demo/best_oIoU_epoch_5.pth', 'magnet_swinb_refcoco.pth'):
         (root / name).symlink_to(random_weights)
     init_default_scope('mmseg')
     lavt = MODELS.build(Config.fromfile(ROOT / 'configs/lavt_tiny_refshapes.py').model)

@@ -1,7 +1,7 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
 """Adapt a model of RefShapes to its second style, and train one from scratch as long.
 
-    python tools/analysis_tools/adaptation.py work_dirs/demo/best_oIoU_epoch_3.pth
+    python tools/analysis_tools/adaptation.py work_dirs/demo/best_oIoU_epoch_5.pth
 
 Prints oIoU on the second style's val before, after, and from scratch (docs/finetune.md).
 """

@@ -4,7 +4,7 @@
 It starts ``magnet-mm demo``, picks an example in a headless Chromium, and takes the picture::
 
     python tools/docs_tools/screenshot_demo.py --config magnet_tiny_refshapes \
-        --weights work_dirs/demo/best_oIoU_epoch_4.pth
+        --weights work_dirs/demo/best_oIoU_epoch_5.pth
 """
 
 from __future__ import annotations
