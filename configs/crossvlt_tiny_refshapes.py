@@ -26,10 +26,20 @@ model = dict(
                 num_hidden_layers=4,
                 num_attention_heads=4,
                 intermediate_size=128,
+                hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
             ),
         ),
         fusion=[dict(fusion, width_factor=2), fusion, fusion, fusion],
     ),
-    decode_head=dict(channels=64, norm_cfg=dict(_delete_=True, type='BN')),
+    decode_head=dict(
+        channels=64,
+        norm_cfg=dict(_delete_=True, type='BN'),
+        # Dice beside the cross-entropy: the objects are small (our choice, not the paper's).
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_weight=1.0),
+            dict(type='MultiClassDiceLoss', loss_weight=1.0),
+        ],
+    ),
     auxiliary_head=[dict(type='StageAlignmentHead', channels=64)],
 )
