@@ -37,6 +37,7 @@ default_hooks = dict(
     finite_loss=dict(type='FiniteLossHook'),  # NaN stops before the weights are touched
     worker_timeout=dict(type='WorkerTimeoutHook', seconds=600),  # our choice
     recipe=dict(type='RecipeHook'),  # batch and schedule are those that the learning rate is for
+    busy_processor=dict(type='BusyProcessorHook'),  # on a CPU: one thread where two spin
     image_sizes=dict(type='ImageSizesHook'),  # a batch of unequal images: what to change
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime, split_evaluation
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+from magnet_mm.engine.run_setup.processor_threads import use_free_cores
 from magnet_mm.interruption import exit_on_sigterm
 
 
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runtime.fit_to_machine(cfg, training=False)
     keep_freed_memory()
     runner = runtime.build_runner(cfg)
+    use_free_cores()
     results = split_evaluation.evaluate_splits(runner, args.splits, args.out)
     split_evaluation.report(results, args.json)
     runtime.leave_process_group()

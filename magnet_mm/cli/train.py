@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from magnet_mm.cli.runner_arguments import parse_runner_arguments, read_config
 from magnet_mm.engine.run_setup import runtime
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory
+from magnet_mm.engine.run_setup.processor_threads import use_free_cores
 from magnet_mm.interruption import exit_on_sigterm
 
 
@@ -38,5 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runtime.resume_from(cfg, args.resume)
     runtime.fit_to_machine(cfg, training=True)
     keep_freed_memory()
-    runtime.build_runner(cfg).train()
+    runner = runtime.build_runner(cfg)
+    use_free_cores()
+    runner.train()
     runtime.leave_process_group()

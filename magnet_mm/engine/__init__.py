@@ -5,6 +5,7 @@ from magnet_mm.engine.checkpointing.safe_loading import register_safe_loaders, w
 from magnet_mm.engine.diagnostics.memory_log_processor import MemoryLogProcessor
 from magnet_mm.engine.hooks import (
     ActivationCheckpointHook,
+    BusyProcessorHook,
     CheckpointFitHook,
     CompileHook,
     DurableCheckpointHook,
@@ -22,6 +23,7 @@ from magnet_mm.engine.optimizers.grouped_optim_constructor import GroupedOptimWr
 
 __all__ = [
     'ActivationCheckpointHook',
+    'BusyProcessorHook',
     'CheckpointFitHook',
     'CompileHook',
     'DurableCheckpointHook',

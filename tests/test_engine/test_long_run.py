@@ -31,7 +31,7 @@ class ResourceHook(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         process = psutil.Process()
         family = [process, *process.children(recursive=True)]
-        shared = list(Path('/dev/shm').glob('torch_*'))
+        shared = [f for p in family for f in Path('/dev/shm').glob(f'torch_{p.pid}_*')]
         line = (
             f'{runner.iter} {process.memory_info().rss / MEGABYTE:.1f} '
             f'{sum(p.memory_info().rss for p in family[1:]) / MEGABYTE:.1f} '

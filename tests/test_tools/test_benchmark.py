@@ -3,10 +3,12 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from benchmarks import accelerator
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -129,6 +131,31 @@ def test_masks_in_batches_and_in_bfloat16(run, tmp_path):
     # some are flipped, so the masks have edges: equal ones are not equal because they are empty
     assert 0 < other['flipped'] < 0.1 * other['pixels']
     assert batched['flipped'] <= other['flipped']
+
+
+def test_one_system_on_a_device(run, monkeypatch):
+    """Here the device is the CPU, on which a training step of more than one image does not fit."""
+    measure = accelerator.measure_train
+
+    def with_little_memory(workload):
+        if workload.batch > 1:
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+        return measure(replace(workload, compiled=False))
+
+    monkeypatch.setattr(accelerator, 'measure_train', with_little_memory)
+    monkeypatch.setattr(accelerator, '_FORWARD_BATCHES', (1, 2))
+    result = run('--mode', 'accelerator', '--batch', '2', '--repeats', '1', '--device', 'cpu')
+    rows = {(row['kind'], row['variant'], row['batch']) for row in result['rows']}
+    names = {'plain', 'compiled', 'channels-last', 'fused AdamW'}
+    expected = {('train', name, 1) for name in names}
+    assert {('forward', 'plain', 1), ('forward', 'plain', 2)} | expected <= rows
+    assert result['difference'] == 0.0
+
+
+def test_what_a_device_promises(run):
+    result = run('--mode', 'checks', '--device', 'cpu')
+    assert result['repeated'] == result['resumed'] == 0.0
+    assert result['backend'] == 'gloo' and result['all_reduce'] and result['gather_object']
 
 
 def test_wrong_command_lines(run, capsys):

@@ -60,7 +60,8 @@ class TraceHook(Hook):
         os.close(descriptor)
 """
 
-pytestmark = pytest.mark.faults
+# One worker of pytest-xdist runs them all: they share the trainings that nothing interrupted.
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group('training_faults')]
 
 
 @pytest.fixture(scope='module')

@@ -13,6 +13,10 @@ r"""Measure a config: speed of its parts, memory of a training step, what fast p
         --vs-dtype bfloat16
     python tools/analysis_tools/benchmark.py CONFIG --mode agreement --checkpoint best.pth \\
         --vs-onnx best.image.int8.onnx best.sentence.int8.onnx
+    python tools/analysis_tools/benchmark.py CONFIG --mode accelerator --dtype bfloat16
+    python tools/analysis_tools/benchmark.py CONFIG --mode checks       # equal runs, collectives
+    python tools/analysis_tools/benchmark.py CONFIG --mode attention    # deformable, its forms
+    python tools/analysis_tools/benchmark.py CONFIG --mode busy         # beside endless loops
     torchrun --nproc_per_node 2 tools/analysis_tools/benchmark.py CONFIG --mode ddp
 
 Prints one JSON line. ``mfu`` is the operations executed per second over those of a plain matrix
@@ -42,8 +46,20 @@ from mmengine.logging import MMLogger  # noqa: E402
 
 from magnet_mm.engine.run_setup.host_memory import keep_freed_memory, return_freed_memory  # noqa: E402
 
-MODES = ('forward', 'train', 'eval', 'sentences', 'data', 'ddp', 'memory', 'agreement')
-_BATCHES = 'default: 1 forward, 2 train and memory, 10 sentences (of one image), else 16'
+_OF_ONE_WORKLOAD = dict(
+    ddp=benchmarks.measure_ddp,
+    sentences=benchmarks.measure_sentences,
+    memory=benchmarks.measure_memory,
+    accelerator=benchmarks.measure_accelerator,
+    attention=benchmarks.measure_attention,
+    busy=benchmarks.measure_busy,
+    checks=benchmarks.check_device,
+)
+MODES = ('forward', 'train', 'eval', 'data', 'agreement', *_OF_ONE_WORKLOAD)
+_BATCHES = (
+    'default: 1 forward and attention, 2 train, memory and checks, 10 sentences (of one image), '
+    '32 accelerator, else 16'
+)
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 
 
@@ -106,7 +122,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if args.mode == 'agreement' and args.checkpoint is None:
         parser.error('--mode agreement needs --checkpoint: masks of random weights say nothing')
     if args.batch is None:
-        args.batch = dict(forward=1, train=2, memory=2, sentences=10).get(args.mode, 16)
+        batches = dict(forward=1, attention=1, train=2, memory=2, checks=2, sentences=10)
+        args.batch = dict(batches, accelerator=32).get(args.mode, 16)
     if min(args.batch, args.repeats, args.items) < 1:
         parser.error('--batch, --repeats and --items should be positive')
     return args
@@ -124,17 +141,13 @@ def measure(args: argparse.Namespace) -> dict:
         checkpointing=args.checkpointing,
         options=args.cfg_options,
     )
-    if args.mode == 'ddp':
-        return benchmarks.measure_ddp(workload)
+    if args.mode in _OF_ONE_WORKLOAD:
+        return _OF_ONE_WORKLOAD[args.mode](workload)
     if args.mode == 'eval':
         return benchmarks.measure_evaluation(workload, args.items)
-    if args.mode == 'sentences':
-        return benchmarks.measure_sentences(workload)
     if args.mode == 'data':
         result = benchmarks.measure_data(workload, args.items)
         return result | (dict(start_up=benchmarks.measure_start_up()) if args.start_up else {})
-    if args.mode == 'memory':
-        return benchmarks.measure_memory(workload)
     if args.mode == 'agreement':
         other = args.vs_dtype and DTYPES[args.vs_dtype]
         return benchmarks.measure_agreement(

@@ -3,6 +3,7 @@
 
     python tools/analysis_tools/write_performance.py                # everything: `make bench`
     python tools/analysis_tools/write_performance.py --only eval data
+    python tools/analysis_tools/write_performance.py --device cuda  # the table of one card
     python tools/analysis_tools/write_performance.py --render       # tables from stored results
 
 Each run is a process of its own; what it printed is kept in work_dirs/bench/<run>.json, so that an
@@ -23,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tools'))
 import _importable  # noqa: E402, F401
-from benchmarks.report import fill_page  # noqa: E402
+from benchmarks.report import SECTIONS, fill_page  # noqa: E402
 
 SWIN = {
     'magnet': 'configs/magnet_swinb_refcoco.py',
@@ -78,14 +79,44 @@ RUNS: dict[str, list[str]] = {
         for name in ('caris', 'lavt')
     },
     'data-tiny': [TINY, '--mode', 'data', '--batch', '16', '--items', '2048', '--start-up'],
+    'attention': [SWIN['magnet'], '--mode', 'attention'],
+    'busy-tiny': [TINY, '--mode', 'busy', '--batch', '16', '--repeats', '30'],
     'ddp-tiny': [TINY, '--mode', 'ddp', '--batch', '8', '--repeats', '20'],
 }
 
+# One full-size config of every method, for a card.
+FULL = {
+    **SWIN,
+    **{
+        name.split('_')[0]: f'configs/{name}.py'
+        for name in (
+            *('caris_swinb_refcoco', 'cmpc_r101_refcoco', 'cris_r101_refcoco'),
+            *('crossvlt_swinb_refcoco', 'efn_wide-r101_refcoco', 'lscm_r101_refcoco'),
+            *('lts_darknet53_refcoco', 'rela_swinb_refcoco', 'vlt_darknet53_refcoco'),
+        )
+    },
+}
 
-def run(name: str, folder: Path) -> None:
+
+def device_runs(device: str) -> dict[str, list[str]]:
+    """Name the runs on a card: every system in bfloat16, what the card promises, and the data."""
+    on_device = ['--device', device]
+    return {
+        f'{device}-checks': [TINY, '--mode', 'checks', *on_device],
+        f'{device}-attention': [SWIN['magnet'], '--mode', 'attention', '--batch', '8', *on_device],
+        f'{device}-data': [SWIN['magnet'], '--mode', 'data', '--batch', '32']
+        + [argument.replace('test_dataloader', 'train_dataloader') for argument in ON_REFSHAPES],
+        **{
+            f'{device}-{name}': [config, '--mode', 'accelerator', '--dtype', 'bfloat16', *on_device]
+            for name, config in FULL.items()
+        },
+    }
+
+
+def run(name: str, options: Sequence[str], folder: Path) -> None:
     """Run one benchmark and store its JSON line; without its trained weights, say so."""
     arguments = []
-    for argument in RUNS[name]:
+    for argument in options:
         found = sorted(ROOT.glob(argument)) if '*' in argument else [argument]
         if not found:
             print(f'{name}: left out, because there is no {argument} yet', flush=True)
@@ -108,20 +139,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--page', type=Path, default=ROOT / 'docs/performance.md')
     parser.add_argument('--folder', type=Path, default=ROOT / 'work_dirs/bench')
+    parser.add_argument('--device', help='measure a card, for instance cuda, instead')
     parser.add_argument('--only', nargs='+', metavar='PART', help='runs whose name contains PART')
     parser.add_argument('--missing', action='store_true', help='leave out runs with a result')
     parser.add_argument('--render', action='store_true', help='run nothing')
     args = parser.parse_args(arguments)
     args.folder.mkdir(parents=True, exist_ok=True)
-    for name in () if args.render else RUNS:
+    on_device = device_runs(args.device or 'cuda')
+    runs = on_device if args.device else RUNS
+    for name, options in () if args.render else runs.items():
         wanted = args.only is None or any(part in name for part in args.only)
         if wanted and not (args.missing and (args.folder / f'{name}.json').is_file()):
-            run(name, args.folder)
+            run(name, options, args.folder)
     results = {
         name: json.loads((args.folder / f'{name}.json').read_text(encoding='utf-8'))
-        for name in RUNS
+        for name in (*RUNS, *on_device)
         if (args.folder / f'{name}.json').is_file()
     }
+    if args.device:
+        print(SECTIONS['accelerator'](results))
     print(f'{args.page}: wrote {", ".join(fill_page(args.page, results)) or "nothing"}')
 
 

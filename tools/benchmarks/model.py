@@ -37,6 +37,7 @@ class Workload:
         compiled: through ``torch.compile``: all of a forward pass, the encoder of a training step.
         checkpointing: activations are computed again in the backward pass
             (:class:`ActivationCheckpointHook`).
+        channels_last: weights and images with the channels innermost.
         tokens: length of the padded sentences.
         options: values of ``--cfg-options``.
     """
@@ -48,6 +49,7 @@ class Workload:
     repeats: int = 5
     compiled: bool = False
     checkpointing: bool = False
+    channels_last: bool = False
     tokens: int = 20
     options: dict | None = None
 
@@ -85,7 +87,7 @@ def _forward(workload: Workload) -> tuple[nn.Module, Callable[[], object], Calla
     model = build_model(cfg, workload).eval().requires_grad_(False).to(workload.dtype)
     images, samples = random_inputs(cfg, workload)
     images = images.to(workload.dtype)
-    text = [torch.stack([s.get(n) for s in samples]) for n in ('input_ids', 'attention_mask')]
+    text = stack_inputs(samples)
     compiled = torch.compile(model.predict_logits) if workload.compiled else None
 
     def run(predict: Callable) -> None:
@@ -171,7 +173,8 @@ def build_model(cfg: Config, workload: Workload) -> nn.Module:
     """Return the config's model with random weights, on the workload's device."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     torch.manual_seed(0)
-    return MODELS.build(cfg.model).to(workload.device)
+    model = MODELS.build(cfg.model).to(workload.device)
+    return model.to(memory_format=torch.channels_last) if workload.channels_last else model
 
 
 def gradient_bytes(model: nn.Module) -> int:
@@ -182,7 +185,8 @@ def gradient_bytes(model: nn.Module) -> int:
 def random_inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegDataSample]]:
     """Random images ``[B, 3, H, W]`` at the config's input size, words, and a square object."""
     height, width = cfg.model.data_preprocessor.size
-    vocabulary = cfg.model.backbone.text.get('config', {}).get('vocab_size', 1000)
+    text = cfg.model.backbone.text
+    vocabulary = text.get('config', {}).get('vocab_size', text.get('vocabulary_size', 1000))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(workload.batch, 3, height, width, generator=generator)
     samples = []
@@ -194,4 +198,11 @@ def random_inputs(cfg: Config, workload: Workload) -> tuple[Tensor, list[SegData
         sample.attention_mask = torch.ones(workload.tokens, dtype=torch.int64)
         sample.special_tokens_mask = torch.zeros(workload.tokens, dtype=torch.int64)
         samples.append(sample.to(workload.device))
+    if workload.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
     return images.to(workload.device), samples
+
+
+def stack_inputs(samples: list[SegDataSample]) -> list[Tensor]:
+    """``input_ids`` and ``attention_mask [B, T]``, as ``predict_logits`` takes them."""
+    return [torch.stack([s.get(n) for s in samples]) for n in ('input_ids', 'attention_mask')]

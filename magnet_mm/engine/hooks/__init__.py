@@ -2,6 +2,7 @@
 """Runner hooks: safe and fitting checkpoints, exact resuming, pictures, memory."""
 
 from magnet_mm.engine.hooks.activation_checkpoint_hook import ActivationCheckpointHook
+from magnet_mm.engine.hooks.busy_processor_hook import BusyProcessorHook
 from magnet_mm.engine.hooks.checkpoint_fit_hook import CheckpointFitHook
 from magnet_mm.engine.hooks.compile_hook import CompileHook
 from magnet_mm.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
@@ -17,6 +18,7 @@ from magnet_mm.engine.hooks.worker_timeout_hook import WorkerTimeoutHook
 
 __all__ = [
     'ActivationCheckpointHook',
+    'BusyProcessorHook',
     'CheckpointFitHook',
     'CompileHook',
     'DurableCheckpointHook',

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from magnet_mm.evaluation.foreground import ForegroundRule
 from magnet_mm.models.layers.body_edge import BodyEdgeSplit, edge_band
 from magnet_mm.models.layers.conv_bn_prelu import conv_bn_prelu
+from magnet_mm.models.layers.precision import no_autocast
 from magnet_mm.models.targets import stack_masks
 from magnet_mm.structures import CrossModalFeatures, Prediction
 
@@ -152,7 +153,7 @@ class EFNHead(BaseModule):
 
 def _probability_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of probabilities, the logarithm cut at -100 [C]; never in half."""
-    with torch.autocast(probability.device.type, enabled=False):
+    with no_autocast(probability):
         return F.binary_cross_entropy(probability, target)
 
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from magnet_mm.errors import ConfigError
 from magnet_mm.models.layers.normalization import SequenceInstanceNorm
+from magnet_mm.models.layers.precision import no_autocast
 
 
 class TextPWAM(nn.Module):
@@ -60,11 +60,3 @@ class TextPWAM(nn.Module):
         with no_autocast(query):
             heads = (tensor.to(query.dtype).unsqueeze(1) for tensor in (query, key, value))
             return F.scaled_dot_product_attention(*heads).squeeze(1)
-
-
-def no_autocast(tensor: Tensor) -> torch.autocast:
-    """Keep the dtypes of a block as they are written, on a tensor's device.
-
-    Operations are counted on the meta device, which has no autocast of its own.
-    """
-    return torch.autocast('cpu' if tensor.is_meta else tensor.device.type, enabled=False)

@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from magnet_mm.models.layers.precision import no_autocast
+
 # Logits are at most 1 / temperature; this is minus infinity for them, without its NaN gradients.
 _MASKED = -1e4
 
@@ -30,7 +32,7 @@ def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(loss)
     def wrapped(embedding: Tensor, *args, **kwargs) -> Tensor:
-        with torch.autocast(embedding.device.type, enabled=False):
+        with no_autocast(embedding):
             return loss(embedding, *args, **kwargs)
 
     return wrapped

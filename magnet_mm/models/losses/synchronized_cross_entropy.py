@@ -9,6 +9,8 @@ from mmseg.models.losses import CrossEntropyLoss
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from magnet_mm.models.layers.cache import cache
+
 
 @MODELS.register_module()
 class SynchronizedCrossEntropyLoss(CrossEntropyLoss):
@@ -46,7 +48,7 @@ class SynchronizedCrossEntropyLoss(CrossEntropyLoss):
             cls_score = cls_score.float()
         mean = (reduction_override or self.reduction) == 'mean'
         if mean and avg_factor is None and self.class_weight is not None:
-            weights = torch.tensor(self.class_weight, device=label.device, dtype=torch.float32)
+            weights = _weights(tuple(self.class_weight), label.device)
             counted = weights[label.clamp(0, len(weights) - 1)]
             if self.avg_non_ignore:
                 counted = counted * (label != ignore_index)
@@ -55,3 +57,9 @@ class SynchronizedCrossEntropyLoss(CrossEntropyLoss):
         return super().forward(
             cls_score, label, weight, avg_factor, reduction_override, ignore_index, **kwargs
         )
+
+
+@cache
+def _weights(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Weights of the classes, float32; copied to the device once."""
+    return torch.tensor(values, device=device, dtype=torch.float32)
