@@ -56,10 +56,10 @@ class DeviceWatch(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if func is aten.lift_fresh.default:
-            self._note('copy', func)
-        elif any(leaf.device.type == 'cpu' for leaf in (*made, *read)):
+        if any(leaf.device.type == 'cpu' for leaf in (*made, *read)):
             self._note('cpu', func)
+        elif func is aten.lift_fresh.default:
+            self._note('copy', func)
         if any(leaf.dtype is torch.float64 for leaf in made):
             self._note('float64', func)
         return out

@@ -5,6 +5,7 @@ Every system runs at full size and as the small one, on torch's meta device: sha
 real, numbers are absent.
 """
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Uninitialised(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if getattr(func, '__name__', '') in ('normal_', 'uniform_', 'random_', 'erfinv_'):
-            return args[0]
+            return args[0] if args else kwargs['tensor']
         return func(*args, **(kwargs or {}))
 
 
@@ -62,6 +63,23 @@ def batch(config: Config, count: int = 2, tokens: int = 20) -> tuple[torch.Tenso
         return one
 
     return torch.zeros(count, 3, *size, device='meta'), [sample() for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'act'),
+    [
+        ('sync', lambda x: x.sum().item()),
+        ('boolean indexing', lambda x: x[x > 0]),
+        ('cpu', lambda x: x + torch.zeros(())),
+        ('copy', lambda x: torch.tensor([1.0], device='meta')),
+        ('float64', lambda x: x.double()),
+    ],
+)
+def test_the_watch_sees(kind, act):
+    x = torch.ones(3, device='meta')
+    with DeviceWatch() as watch, contextlib.suppress(RuntimeError, NotImplementedError):
+        act(x + 1)
+    assert {found for found, _, _ in watch.found} == {kind}
 
 
 def test_every_method_is_there():

@@ -140,6 +140,26 @@ def test_recording_takes_the_exported_form():
     assert not any('embedding_bag' in target for target in targets)
 
 
+@pytest.mark.parametrize(
+    ('attention', 'fullgraph'),
+    [
+        # The gather's gradient makes a sparse matrix, at which torch breaks the graph.
+        (deformable_attention, False),
+        (grid_sample_deformable_attention, True),
+    ],
+)
+def test_compiled_forms_are_the_same(attention, fullgraph):
+    shapes = [(2, 3), (4, 5)]
+    inputs = random_inputs(shapes)
+    torch._dynamo.reset()
+    compiled = torch.compile(attention, backend='aot_eager', fullgraph=fullgraph)
+    ours, expected = (form(inputs[0], shapes, *inputs[1:]) for form in (compiled, attention))
+    torch.testing.assert_close(ours, expected)
+    upstream = torch.randn_like(ours)
+    found, right = (torch.autograd.grad(out, inputs, upstream) for out in (ours, expected))
+    torch.testing.assert_close(found, right)
+
+
 class StandInKernel:
     """mmcv's compiled operators, with the assertion of their source and torch's result."""
 
