@@ -6,6 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from magnet_mm.models.layers.precision import no_autocast
+
 
 class ForgetBiasLSTM(nn.LSTM):
     """One layer, one direction; the padding may stand on either side, or between the words.
@@ -45,7 +47,9 @@ class ForgetBiasLSTM(nn.LSTM):
         place = torch.where(mask > 0, real - 1, count + (1 - mask).cumsum(1) - 1)
         position = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
         order = torch.zeros_like(position).scatter(1, place, position)
-        outputs, _ = super().forward(_rows(words, order))
+        with no_autocast(words):  # torch has no LSTM in float16 on the CPU
+            wide = words.to(self.weight_ih_l0.dtype)
+            outputs, _ = super().forward(_rows(wide, order))
         outputs = outputs * mask.gather(1, order).unsqueeze(-1).to(outputs.dtype)
         last = (mask.sum(1) - 1).clamp(min=0)
         state = outputs.gather(1, last[:, None, None].expand(-1, 1, outputs.shape[2])).squeeze(1)
