@@ -26,9 +26,11 @@ from magnet_mm.models.segmentors import referring_segmentor
 ROOT = Path(__file__).resolve().parents[2] / 'configs'
 TINY = sorted(path.stem for path in ROOT.glob('*_tiny_*refshapes.py'))
 FULL = sorted(
-    {  # one of each method
+    {  # one of each method, the last of: with Swin-B where there is one
         path.stem.split('_')[0]: path.stem
-        for path in sorted(ROOT.glob('*_*refcoco.py'), reverse=True)
+        for path in sorted(
+            ROOT.glob('*_*refcoco.py'), key=lambda path: ('_swinb_' in path.stem, path.stem)
+        )
         if '-' not in path.stem.split('_')[0]
     }.values()
 )
