@@ -145,7 +145,7 @@ class MaskGroundingHead(BaseModule):
         count = (targets != NO_TARGET).sum().float()
         all_reduce(count)
         loss = total * get_world_size() / count.clamp(min=1)
-        named = (logits.argmax(1) == targets[masked]).sum()
+        named = (logits.argmax(-1) == targets).sum()  # NO_TARGET is no word
         return dict(
             loss_grounding=self.loss_weight * loss,
             acc_words=100 * named * get_world_size() / count.clamp(min=1),
