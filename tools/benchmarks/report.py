@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from benchmarks.device_report import ON_A_CARD, accelerator, attention, busy
+from benchmarks.tables import results_of, table
 from magnet_mm.errors import ConfigError
-
-# Modes of write_performance.py --device; their section names the card.
-_ON_A_CARD = ('accelerator', 'checks')
 
 
 def fill_page(page: Path, results: dict[str, dict]) -> list[str]:
@@ -70,12 +69,6 @@ def fill_sections(
     return written
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table; all columns but the first are right-aligned."""
-    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-
-
 def _name(result: dict) -> str:
     variant = ', compiled' if result.get('compiled') else ''
     variant += ', freed memory returned' if result.get('returned_memory') else ''
@@ -99,7 +92,7 @@ def _speed_row(result: dict) -> list[str]:
 def _speed_table(mode: str) -> Callable[[dict[str, dict]], str | None]:
     def section(results: dict[str, dict]) -> str | None:
         rows = []
-        for result in _of(results, mode):
+        for result in results_of(results, mode):
             rows.append(_speed_row(result) + ['1'])
             if 'versus' in result:
                 rows.append(_speed_row(result['versus']) + [f'{result["ratio"]:.2f}'])
@@ -110,7 +103,7 @@ def _speed_table(mode: str) -> Callable[[dict[str, dict]], str | None]:
 
 
 def _parts_table(results: dict[str, dict]) -> str | None:
-    measured = _of(results, 'forward') + _of(results, 'train')
+    measured = results_of(results, 'forward') + results_of(results, 'train')
     parts = list(dict.fromkeys(part for result in measured for part in result['parts']))
     rows = [
         [f'{_name(result)}, {result["mode"]}']
@@ -131,7 +124,7 @@ def _memory(results: dict[str, dict]) -> str | None:
                 for key in ('kept_bytes', 'loss_and_gradients_bytes', 'step_bytes')
             ),
         ]
-        for result in _of(results, 'memory')
+        for result in results_of(results, 'memory')
     ]
     header = ['model', 'batch', 'activations computed', 'kept for backward, GB']
     return table([*header, 'forward and backward, GB', 'whole step, GB'], rows) if rows else None
@@ -139,7 +132,7 @@ def _memory(results: dict[str, dict]) -> str | None:
 
 def _agreement(results: dict[str, dict]) -> str | None:
     rows = []
-    for result in _of(results, 'agreement'):
+    for result in results_of(results, 'agreement'):
         for way, dtype in (('batched', 'float32'), ('other', None)):
             if way in result:
                 counted = result[way]
@@ -172,7 +165,7 @@ def _evaluation(results: dict[str, dict]) -> str | None:
             f'{result["from_batching"]:.2f}',
             f'{result["from_sharing"]:.2f}',
         ]
-        for result in _of(results, 'eval')
+        for result in results_of(results, 'eval')
     ]
     header = ['model', 'batch', 'ms one by one', 'ms batched', 'ms shared']
     return table([*header, 'speed-up', 'from batching', 'from sharing'], rows) if rows else None
@@ -192,7 +185,7 @@ def _sentences(results: dict[str, dict]) -> str | None:
                 )
             ),
         ]
-        for result in _of(results, 'sentences')
+        for result in results_of(results, 'sentences')
     ]
     header = ['model', 'sentences', 'encoders, ms', 'ratio', 'decoder, ms', 'ratio']
     return table([*header, 'both, ms', 'ratio'], rows) if rows else None
@@ -200,8 +193,8 @@ def _sentences(results: dict[str, dict]) -> str | None:
 
 def _data(results: dict[str, dict]) -> str | None:
     lines = []
-    training = {r['config']: r['images_per_second'] for r in _of(results, 'train')}
-    for result in _of(results, 'data'):
+    training = {r['config']: r['images_per_second'] for r in results_of(results, 'train')}
+    for result in results_of(results, 'data'):
         shares = ', '.join(f'{n} {1000 * s:.2f} ms' for n, s in result['transforms'].items())
         lines.append(
             f'- `{Path(result["config"]).stem}`, {result["workers"]} worker(s): '
@@ -235,7 +228,7 @@ def _shares_of_a_step(transforms: dict[str, float], images_per_second: float) ->
 
 def _ddp(results: dict[str, dict]) -> str | None:
     lines = []
-    for result in _of(results, 'ddp'):
+    for result in results_of(results, 'ddp'):
         alone, reduced, together = (result[k]['median'] for k in ('alone', 'all_reduce', 'ddp'))
         lines.append(
             f'`{Path(result["config"]).stem}`, {result["processes"]} processes with '
@@ -247,93 +240,19 @@ def _ddp(results: dict[str, dict]) -> str | None:
     return '\n'.join(lines) or None
 
 
-def _attention(results: dict[str, dict]) -> str | None:
-    rows = [
-        [
-            f'{result["machine"]["device"]}, `{Path(result["config"]).stem}`',
-            form,
-            str(result['batch']),
-            *(f'{1000 * seconds[kind]["median"]:.1f}' for kind in ('forward', 'step')),
-        ]
-        for result in _of(results, 'attention')
-        for form, seconds in result['forms'].items()
-    ]
-    header = ['one layer', 'form', 'batch', 'ms forward', 'ms forward and backward']
-    return table(header, rows) if rows else None
-
-
-def _busy(results: dict[str, dict]) -> str | None:
-    rows = [
-        [
-            row['machine'],
-            row['way'],
-            str(row['threads']),
-            str(row['steps']),
-            f'{row["seconds"]["median"]:.3f} ({row["seconds"]["min"]:.3f}-'
-            f'{row["seconds"]["max"]:.3f})',
-        ]
-        for result in _of(results, 'busy')
-        for row in result['rows']
-    ]
-    header = ['machine', 'way', 'threads at the end', 'steps', 'seconds per step (min-max)']
-    return table(header, rows) if rows else None
-
-
-def _accelerator(results: dict[str, dict]) -> str | None:
-    measured = _of(results, 'accelerator')
-    rows = []
-    for result in measured:
-        for row in result['rows']:
-            rows.append(
-                [
-                    f'`{Path(result["config"]).stem}`, {row["kind"]}, {row["variant"]}',
-                    row['dtype'],
-                    str(row['batch']),
-                    f'{row["images_per_second"]:.1f}',
-                    f'{row["memory_bytes"] / 1e9:.1f}',
-                    f'{row["peak"] / 1e12:.0f}',
-                    f'{row["mfu"]:.2f}',
-                ]
-            )
-    lines = [f'- Differences from the CPU in float32: {_differences(measured)}.'] if rows else []
-    for result in _of(results, 'checks'):
-        lines.append(
-            f'- `{Path(result["config"]).stem}`, six training steps: weights of two runs differ by '
-            f'{result["repeated"]:.1e}, those of a resumed run by {result["resumed"]:.1e}. One '
-            f'process with {result["backend"]}: all_reduce '
-            f'{"right" if result["all_reduce"] else "WRONG"}, gather_object '
-            f'{"right" if result["gather_object"] else "WRONG"}.'
-        )
-    if not rows and not lines:
-        return None
-    cards = {r['machine']['device'] for r in results.values() if r['mode'] in _ON_A_CARD}
-    header = ['model', 'type', 'batch', 'images/s', 'GB', 'peak TFLOP/s', 'mfu']
-    parts = [f'Measured on {", ".join(sorted(cards))}.', '\n'.join(lines)]
-    return '\n\n'.join([parts[0], *([table(header, rows)] if rows else []), parts[1]])
-
-
-def _differences(measured: list[dict]) -> str:
-    """Largest difference of the logits, as a share of the largest logit, of every config."""
-    return ', '.join(f'`{Path(r["config"]).stem}` {r["difference"]:.1e}' for r in measured)
-
-
 def _machine(results: dict[str, dict]) -> str | None:
     machines = {
         ', '.join(f'{key} {value}' for key, value in result['machine'].items())
         for result in results.values()
-        if result['mode'] not in _ON_A_CARD
+        if result['mode'] not in ON_A_CARD
     }
     return '\n'.join(f'- {machine}' for machine in sorted(machines)) or None
 
 
-def _of(results: dict[str, dict], mode: str) -> list[dict]:
-    return [result for result in results.values() if result['mode'] == mode]
-
-
 SECTIONS: dict[str, Callable[[dict[str, dict]], str | None]] = dict(
-    accelerator=_accelerator,
-    attention=_attention,
-    busy=_busy,
+    accelerator=accelerator,
+    attention=attention,
+    busy=busy,
     machine=_machine,
     forward=_speed_table('forward'),
     train=_speed_table('train'),
