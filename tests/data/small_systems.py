@@ -44,7 +44,8 @@ class VectorGRU(BaseModule):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **text: Tensor) -> TextFeatures:
         embeddings = self.vectors(input_ids)
-        state = embeddings.new_zeros(len(input_ids), self.channels)
+        # not len(): exporting would make the batch a constant
+        state = embeddings.new_zeros(input_ids.shape[0], self.channels)
         states = []
         for step in range(input_ids.shape[1]):
             here = attention_mask[:, step : step + 1].to(state.dtype)
