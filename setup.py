@@ -52,6 +52,7 @@ setup(
             'analysis/templates/*',
             'sharing/templates/*',
             'pretrained/**/*',  # the model in the box
+            'data_tools/preparing/*.json',
         ]
     },
     # mmcv, mmdet and mmsegmentation are left out on purpose: the official packages and the

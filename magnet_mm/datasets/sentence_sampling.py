@@ -39,9 +39,11 @@ def sentence_items(records: list[dict]) -> list[dict]:
 
 
 def with_sentence(record: dict, sentence: dict) -> dict:
-    """Return the record with one sentence chosen."""
+    """Return the record with one sentence chosen; one that means nothing has an empty mask."""
     item = {key: value for key, value in record.items() if key != 'sentences'}
     item.update(expression=sentence['raw'], sent_id=sentence['sent_id'], kind=sentence['kind'])
+    if sentence.get('no_target'):
+        item.update(no_target=True, segmentations=[])
     return item
 
 

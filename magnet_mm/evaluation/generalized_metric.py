@@ -17,8 +17,16 @@ from magnet_mm.evaluation.generalized_scores import (
     generalized_iou,
     score_generalized_items,
 )
+from magnet_mm.evaluation.negative_scores import score_robust_items, score_zero_one_many
 from magnet_mm.evaluation.referring_metric import ReferringMetric
 from magnet_mm.evaluation.results_io import Item
+
+#: Scores of items with and without a target, by benchmark.
+PROTOCOLS = {
+    'gres': score_generalized_items,
+    'ref-zom': score_zero_one_many,
+    'r-refcoco': score_robust_items,
+}
 
 
 @METRICS.register_module()
@@ -34,18 +42,31 @@ class GeneralizedReferringMetric(ReferringMetric):
             the resolution that is scored. 50 is our choice; 1 takes empty masks alone.
         count_ignored: the union of a target that was answered by 'no target' still holds the
             ignored mask, as in the released ReLA; False counts such a prediction as empty.
+        protocol: what is made of the items, one of :data:`PROTOCOLS`: ``'gres'``, ``'ref-zom'`` or
+            ``'r-refcoco'``.
         **kwargs: see :class:`ReferringMetric`.
 
     Raises:
-        ConfigError: for ``min_target_pixels`` < 1, a ``rule`` of a system, or ``boundary``.
+        ConfigError: for ``min_target_pixels`` < 1, another ``protocol``, a ``rule`` of a system, or
+            ``boundary``.
     """
 
     counted = (*ReferringMetric.counted, 'predicted')
 
     def __init__(
-        self, min_target_pixels: int = 50, count_ignored: bool = True, **kwargs: Any
+        self,
+        min_target_pixels: int = 50,
+        count_ignored: bool = True,
+        protocol: str = 'gres',
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if protocol not in PROTOCOLS:
+            raise ConfigError(
+                f'GeneralizedReferringMetric: protocol should be one of {", ".join(PROTOCOLS)}, '
+                f'got {protocol!r}'
+            )
+        self.protocol = protocol
         if self.rule != 'standard':
             raise ConfigError(
                 'GeneralizedReferringMetric has the rule of ReLA already, and no other: leave out '
@@ -89,8 +110,8 @@ class GeneralizedReferringMetric(ReferringMetric):
         return generalized_iou(item)
 
     def score(self, items: Sequence[Item]) -> dict[str, float]:
-        """Return the scores of GRES."""
-        return score_generalized_items(items)
+        """Return the scores of the protocol."""
+        return PROTOCOLS[self.protocol](items)
 
 
 def _with_mask(sample: dict) -> dict:

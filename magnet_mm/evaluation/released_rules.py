@@ -4,7 +4,8 @@
 ``ReferringMetric(rule='vlt')`` scores by such a rule, to compare with a published number; the
 standard rule stays the default, and is what systems are compared by. Sources, each from the
 released code [C]: docs/methods/vlt.md, docs/methods/cris.md, docs/methods/efn.md,
-docs/methods/cmpc.md, docs/methods/lavt.md and docs/methods/rela.md.
+docs/methods/cmpc.md, docs/methods/lavt.md and docs/methods/rela.md; and PhraseCut's own evaluation
+(docs/data.md).
 
 A rule reads a predicted sample: ``head_logits`` (the head's own, ``[C, h, w]``), ``seg_logits`` (at
 input resolution, ``[C, H, W]``), ``foreground`` and the record of its geometry.
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from magnet_mm.errors import DataError
 from magnet_mm.evaluation.foreground import ForegroundRule
-from magnet_mm.evaluation.geometry import to_original, without_padding
+from magnet_mm.evaluation.geometry import original_foreground, to_original, without_padding
 from magnet_mm.evaluation.scores import STANDARD, Scoring
 
 Sample = Mapping[str, Any]
@@ -121,6 +122,12 @@ def rela_mask(sample: Sample) -> Tensor:
     return rule.mask(without_padding(_input_foreground(sample), sample))
 
 
+def phrasecut_mask(sample: Sample) -> Tensor:
+    """Return the standard mask at the original image's size, at which PhraseCut is scored."""
+    original, rule = original_foreground(sample['seg_logits']['data'], sample)
+    return rule.mask(original)
+
+
 _STRICT_TWENTIETHS = tuple(range(50, 100, 5))
 
 RELEASED_RULES = {
@@ -133,6 +140,8 @@ RELEASED_RULES = {
     'lscm': ReleasedRule(cmpc_mask, 'original'),
     'lavt': ReleasedRule(lavt_mask, 'input'),
     'rela': ReleasedRule(rela_mask, 'input'),
+    # a benchmark's: accuracy at IoU > 0.3, 0.5, 0.7, 0.9; its cumulative IoU is oIoU
+    'phrasecut': ReleasedRule(phrasecut_mask, 'original', Scoring((30, 50, 70, 90), strict=True)),
 }
 
 

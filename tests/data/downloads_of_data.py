@@ -257,9 +257,80 @@ def picture(seed: int) -> bytes:
     return file.getvalue()
 
 
-def _corner_counts() -> str:
+def _corner_counts(height: int = HEIGHT) -> str:
     from pycocotools import mask as coco_mask
 
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8, order='F')
+    mask = np.zeros((height, WIDTH), np.uint8, order='F')
     mask[:6, :7] = 1
     return coco_mask.encode(mask)['counts'].decode('ascii')
+
+
+def write_refer_root(
+    root: Path, name: str, refs: list[dict], images: str, instances: dict | None = None
+) -> Path:
+    """A data root with one data set in RefCOCO's files, and its images."""
+    (root / name).mkdir(parents=True)
+    by = 'final' if name == 'ref-zom' else 'unc'
+    (root / name / f'refs({by}).p').write_bytes(pickle.dumps(refs, 2))
+    content = polygon_instances() if instances is None else instances
+    (root / name / 'instances.json').write_text(json.dumps(content))
+    (root / images).mkdir(parents=True)
+    for seed, file_name in NAMES.items():
+        (root / images / file_name).write_bytes(picture(seed))
+    return root
+
+
+def _one_sentence_refs(**splits: str) -> list[dict]:
+    """The tiny refs with one sentence each, and splits renamed."""
+    return [
+        dict(
+            ref,
+            sentences=ref['sentences'][:1],
+            sent_ids=ref['sent_ids'][:1],
+            split=splits.get(ref['split'], ref['split']),
+        )
+        for ref in plain_refs()
+    ]
+
+
+def rrsisd_root(root: Path) -> Path:
+    """RRSIS-D: a list of RLE dicts a mask; one is a row less than its image."""
+    content = polygon_instances()
+    for one in content['annotations']:
+        height = HEIGHT - (one['id'] == 21)
+        one['segmentation'] = [dict(size=[height, WIDTH], counts=_corner_counts(height))]
+    refs = _one_sentence_refs(testA='test')
+    return write_refer_root(root, 'rrsisd', refs, 'images/rrsisd/JPEGImages', content)
+
+
+def refclef_root(root: Path) -> Path:
+    """RefCLEF: lists of RLE dicts, and a ref of two test sets."""
+    content = polygon_instances()
+    for one in content['annotations']:
+        one['segmentation'] = [dict(size=[HEIGHT, WIDTH], counts=_corner_counts())]
+    refs = _one_sentence_refs(testA='testAB')
+    return write_refer_root(root, 'refclef', refs, 'images/saiapr_tc-12', content)
+
+
+def ref_zom_root(root: Path) -> Path:
+    """Ref-ZOM: `source` says how many objects are meant; `ann_id` a list of many."""
+    refs = [dict(ref, source='one') for ref in _one_sentence_refs(val='test', testA='test')]
+    refs[0].update(ann_id=[11, 12], source='many')
+    refs[3].update(ann_id=[21, 22], source='many')
+    refs[4].update(source='zero')  # its ann_id is there and means nothing
+    refs[5].update(source='zero', ann_id=[])
+    refs[7].update(source='zero', ann_id=[-1])
+    return write_refer_root(root, 'ref-zom', refs, 'images/mscoco/images/trainval2014')
+
+
+def rrefcoco_root(root: Path) -> Path:
+    """R-RefCOCO: sentences with `exist`, beside those that mean the ref's object."""
+    refs = plain_refs()
+    for ref in refs:
+        number = ref['ref_id'] * 10 + 9
+        ref['sentences'].append(
+            dict(raw='green dog', sent='green dog', sent_id=number, tokens=[], exist=False)
+        )
+        ref['sent_ids'].append(number)
+    refs[0]['sentences'][0]['exist'] = True
+    return write_refer_root(root, 'rrefcoco', refs, 'images/mscoco/images/train2014')

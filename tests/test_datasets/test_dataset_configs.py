@@ -92,6 +92,15 @@ WHOLE = [
 ]  # its keys alone
 
 
+EMPTY_ALONE = dict(type='GeneralizedReferringMetric', min_target_pixels=1, count_ignored=False)
+METRICS = {
+    'grefcoco': dict(type='GeneralizedReferringMetric', min_target_pixels=50),
+    'ref-zom': dict(EMPTY_ALONE, protocol='ref-zom'),
+    'rrefcoco': dict(EMPTY_ALONE, protocol='r-refcoco'),
+    'phrasecut': dict(type='ReferringMetric', rule='phrasecut'),
+}
+
+
 @pytest.mark.parametrize('path', WHOLE, ids=lambda path: path.stem)
 def test_common_settings(path):
     config = Config.fromfile(path)
@@ -100,9 +109,7 @@ def test_common_settings(path):
     if on_refshapes:
         sampler = Config.fromfile(PLUGINS / 'image_wise_batches.py').image_wise_batches
     assert config.train_dataloader.sampler == sampler
-    metric = dict(type='ReferringMetric')
-    if path.stem.startswith('grefcoco'):
-        metric = dict(type='GeneralizedReferringMetric', min_target_pixels=50)
+    metric = METRICS.get(path.stem.partition('_')[0], dict(type='ReferringMetric'))
     assert config.val_evaluator == config.test_evaluator == metric
     for loader in (config.val_dataloader, config.test_dataloader):
         # RefShapes' sentences stand in the order of their images already

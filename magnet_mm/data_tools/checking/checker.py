@@ -25,11 +25,16 @@ from magnet_mm.data_tools.checking.images import (
 from magnet_mm.data_tools.checking.instances import Instances, Track, check_instances
 from magnet_mm.data_tools.checking.overlap import Overlap, find_overlaps
 from magnet_mm.data_tools.checking.own import OwnFile, check_own
-from magnet_mm.data_tools.checking.published import LAYOUTS, REFS_FILES, SOURCES
+from magnet_mm.data_tools.checking.published import (
+    IMAGE_FOLDERS,
+    JSON_LINES,
+    LAYOUTS,
+    OWN_IMAGES,
+    REFS_FILES,
+    SIZE_TOLERANCE,
+    SOURCES,
+)
 from magnet_mm.data_tools.checking.refs import RefsFile, check_refs
-
-#: Datasets with image ids of their own; the others are on COCO train2014.
-OWN_IMAGES = ('refshapes',)
 
 
 def untracked(items: Iterable, description: str) -> Iterable:
@@ -109,7 +114,10 @@ def check_root(root: str | Path, images: bool = False, track: Track = untracked)
         instances = _check_dataset(folder, result, track)
         if instances is not None:
             annotated[folder.name] = instances
-    result.own = [check_own(path, images, result.findings, track) for path in result.root.own]
+    for path in result.root.own:
+        known = path.parent.name in JSON_LINES
+        folders = (path.parent / 'images', path.parent) if known else None
+        result.own.append(check_own(path, images, result.findings, track, folders))
     if result.root.datasets:
         _check_images(annotated, images, result, track)
     coco = [file for file in result.refs_files if file.dataset not in OWN_IMAGES]
@@ -151,21 +159,49 @@ def _check_images(
     annotated: dict[str, Instances], contents: bool, result: CheckResult, track: Track
 ) -> None:
     """Check that the annotated images exist and, if asked, decode them."""
-    findings, folder = result.findings, result.root.image_folder
-    expected = ' or '.join(LAYOUTS.values())
-    source = image_source(result.root.datasets[0].name)
+    root = result.root
+    shared = {name: one for name, one in annotated.items() if name not in IMAGE_FOLDERS}
+    if any(folder.name not in IMAGE_FOLDERS for folder in root.datasets):
+        if root.layout == 'other':
+            _note_other_layout(result)
+        _check_folder(
+            shared, root.image_folder, ' or '.join(LAYOUTS.values()), result, contents, track
+        )
+    for folder in root.datasets:
+        place = IMAGE_FOLDERS.get(folder.name)
+        if place is not None and folder.name in annotated:
+            path = root.path / place
+            path = path if path.is_dir() else None
+            own = {folder.name: annotated[folder.name]}
+            _check_folder(own, path, place, result, contents, track)
+
+
+def _note_other_layout(result: CheckResult) -> None:
+    """Say that the images lie where no config looks."""
+    relative = result.root.image_folder.relative_to(result.root.path)
+    result.findings.warning(
+        'images',
+        f'the images are in {relative}, where no config looks.',
+        f'Move or link the folder to {" or ".join(LAYOUTS.values())}, or set '
+        f"data_prefix=dict(img_path='{relative}') in the three datasets of the config.",
+    )
+
+
+def _check_folder(
+    annotated: dict[str, Instances],
+    folder: Path | None,
+    expected: str,
+    result: CheckResult,
+    contents: bool,
+    track: Track,
+) -> None:
+    """Check the images of data sets that share a folder; None where there is no such folder."""
+    findings = result.findings
     if folder is None:
-        advice = f'Get the images: {source}. Put them into {expected}.'
+        names = list(annotated) or [one.name for one in result.root.datasets]
+        advice = f'Get the images: {image_source(names[0])}. Put them into {expected}.'
         findings.error('images', f'there is no image folder ({expected}).', advice)
         return
-    if result.root.layout == 'other':
-        relative = folder.relative_to(result.root.path)
-        findings.warning(
-            'images',
-            f'the images are in {relative}, where no config looks.',
-            f'Move or link the folder to {expected}, or set data_prefix=dict(img_path='
-            f"'{relative}') in the three datasets of the config.",
-        )
     files = list_images(folder)
     sizes: dict[str, tuple[int, int]] = {}
     for name, instances in annotated.items():
@@ -177,7 +213,9 @@ def _check_images(
         result.images[name] = len(present), len(names)
         sizes.update((name, names[name]) for name in present)
     if contents:
-        result.decoded = check_contents(sizes, folder, findings, track)
+        tolerance = max((SIZE_TOLERANCE.get(name, 0) for name in annotated), default=0)
+        decoded = check_contents(sizes, folder, findings, track, tolerance)
+        result.decoded = (result.decoded or 0) + decoded
 
 
 def _check_archives(result: CheckResult) -> None:

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from magnet_mm.data_tools.checking.published import LAYOUTS, OTHER_NAMES, REFS_FILES
+from magnet_mm.data_tools.checking.published import (
+    JSON_LINES,
+    LAYOUTS,
+    OTHER_NAMES,
+    REFS_FILES,
+)
 
 UNFINISHED = ('.part', '.partial', '.crdownload', '.aria2', '.download', '.tmp')
 #: Where images lie in other projects; found, but not what the configs expect.
@@ -67,6 +72,8 @@ def explore(root: Path) -> DataRoot:
     found = DataRoot(root, layout, images)
     for path in sorted(root.iterdir()):
         if path.is_dir():
+            if path.name in JSON_LINES:
+                found.own += sorted(path.glob('*.jsonl'))
             folder = _dataset_folder(path)
             if folder is not None:
                 found.datasets.append(folder)

@@ -12,7 +12,12 @@ from PIL import Image
 
 from magnet_mm.data_tools.checking.findings import Findings
 from magnet_mm.data_tools.checking.instances import Track
-from magnet_mm.data_tools.checking.published import IMAGES_SOURCE, SOURCES
+from magnet_mm.data_tools.checking.published import (
+    IMAGE_FOLDERS,
+    IMAGES_SOURCE,
+    OWN_IMAGES,
+    SOURCES,
+)
 from magnet_mm.datasets.image_files import open_image
 
 #: Images given to a thread at once (our choice).
@@ -56,11 +61,18 @@ def check_presence(
 
 def image_source(dataset: str) -> str:
     """Where users find the images of a dataset."""
-    return SOURCES['refshapes'] if dataset == 'refshapes' else IMAGES_SOURCE
+    if dataset in OWN_IMAGES or dataset in IMAGE_FOLDERS:
+        both = dataset == 'ref-zom'
+        return f'{IMAGES_SOURCE} and val2014.zip' if both else SOURCES[dataset]
+    return IMAGES_SOURCE
 
 
 def check_contents(
-    images: dict[str, tuple[int, int]], folder: Path, findings: Findings, track: Track
+    images: dict[str, tuple[int, int]],
+    folder: Path,
+    findings: Findings,
+    track: Track,
+    tolerance: int = 0,
 ) -> int:
     """Decode every image.
 
@@ -69,6 +81,7 @@ def check_contents(
         folder (Path): The image folder.
         findings (Findings): Takes what is found.
         track (Track): Wraps the iteration over the images, to show progress.
+        tolerance (int): By how many rows and columns a size may differ.
 
     Returns:
         int: How many images were decoded without a problem.
@@ -76,7 +89,9 @@ def check_contents(
     good = 0
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
         problems = pool.map(
-            lambda item: image_problem(folder / item[0], item[1]), images.items(), chunksize=CHUNK
+            lambda item: image_problem(folder / item[0], item[1], tolerance),
+            images.items(),
+            chunksize=CHUNK,
         )
         for name, problem in zip(images, track(problems, 'images'), strict=True):
             if problem is None:
@@ -87,7 +102,7 @@ def check_contents(
     return good
 
 
-def image_problem(path: Path, size: tuple[int, int]) -> tuple[str, str] | None:
+def image_problem(path: Path, size: tuple[int, int], tolerance: int = 0) -> tuple[str, str] | None:
     """Return what is wrong with an image file: a sentence and a detail; None if nothing is.
 
     The size in the header is compared first, so that no larger image than annotated is decoded.
@@ -95,11 +110,12 @@ def image_problem(path: Path, size: tuple[int, int]) -> tuple[str, str] | None:
     Args:
         path (Path): The file.
         size (tuple[int, int]): Annotated height and width in pixels.
+        tolerance (int): By how many rows and columns it may differ.
     """
     try:
         with open_image(path) as image:
             height, width = image.height, image.width
-            if (height, width) != tuple(size):
+            if max(abs(height - size[0]), abs(width - size[1])) > tolerance:
                 detail = f': {width} x {height} instead of {size[1]} x {size[0]} pixels'
                 return 'images have another size than annotated.', detail
             image.load()

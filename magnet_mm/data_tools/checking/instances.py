@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 
 from magnet_mm.data_tools.checking.files import read_json
 from magnet_mm.data_tools.checking.findings import Findings
-from magnet_mm.data_tools.checking.published import SOURCES
+from magnet_mm.data_tools.checking.published import SIZE_TOLERANCE, SOURCES
 from magnet_mm.datasets.annotations.masks import NEARLY, check_segmentation, segmentation_to_rle
 from magnet_mm.errors import DataError
 
@@ -151,18 +151,25 @@ def _check_annotation(
         findings.error(where, problem, AGAIN, example)
         found.unusable.add(annotation['id'])
         return
-    problem = mask_problem(annotation.get('segmentation'), image['height'], image['width'])
+    tolerance = SIZE_TOLERANCE.get(where.partition('/')[0], 0)
+    segmentation = annotation.get('segmentation')
+    problem = mask_problem(segmentation, image['height'], image['width'], tolerance)
     if problem is None:
         return
     level, text = problem
     advice = SIZE_ADVICE if ', by up to ' in text else CORRECT
+    advice = 'Nothing: the config crops or pads them.' if level == 'note' else advice
     findings.add(level, where, text, advice, f'{example} on {image["file_name"]}')
     if level == 'error':
         found.unusable.add(annotation['id'])
 
 
-def mask_problem(segmentation: Any, height: int, width: int) -> tuple[str, str] | None:
+def mask_problem(
+    segmentation: Any, height: int, width: int, tolerance: int = 0
+) -> tuple[str, str] | None:
     """Return what is wrong with a COCO segmentation of an image of height x width pixels.
+
+    An RLE may have `tolerance` rows or columns more or less.
 
     Returns:
         tuple[str, str]: Level and sentence; None if nothing is wrong.
@@ -177,6 +184,8 @@ def mask_problem(segmentation: Any, height: int, width: int) -> tuple[str, str] 
         sizes = [list(rle['size']) for rle in rles if list(rle['size']) != [height, width]]
         if sizes:
             difference = max(abs(sizes[0][0] - height), abs(sizes[0][1] - width))
+            if difference <= tolerance:
+                return 'note', 'run-length masks differ from their image by a row or column.'
             nearly = f', by up to {NEARLY} rows or columns' if difference <= NEARLY else ''
             return 'error', f'run-length masks have another size than their image{nearly}.'
     try:

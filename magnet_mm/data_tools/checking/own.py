@@ -12,6 +12,12 @@ from pycocotools import mask as coco_mask
 from magnet_mm.data_tools.checking.findings import Findings
 from magnet_mm.data_tools.checking.images import image_problem
 from magnet_mm.data_tools.checking.instances import Track, mask_problem
+from magnet_mm.data_tools.checking.published import (
+    JSON_LINES,
+    PUBLISHED,
+    SplitCounts,
+    difference,
+)
 from magnet_mm.datasets.annotations.jsonl_annotations import (
     complete_records,
     parse_line,
@@ -27,19 +33,23 @@ FORMAT = 'See docs/data.md, "Own data".'
 
 @dataclass
 class OwnFile:
-    """Counts of a JSON-lines file; ``present`` says how many of its images exist."""
+    """Counts of a JSON-lines file; ``present`` says how many of its images exist.
 
-    path: Path
+    ``as_published`` compares a known data set with its published counts; None for own data.
+    """
+
+    name: str
     refs: int = 0
     images: int = 0
     expressions: int = 0
     present: str = '-'
     splits: list[str] = field(default_factory=list)
+    as_published: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain values."""
         return {
-            'file': self.path.name,
+            'file': self.name,
             'splits': self.splits,
             'refs': self.refs,
             'images': self.images,
@@ -67,13 +77,14 @@ def check_own(
     Returns:
         OwnFile: What the file holds.
     """
-    where = path.name
+    dataset = path.parent.name if path.parent.name in JSON_LINES else None
+    where = path.name if dataset is None else f'{dataset}/{path.name}'
     image_folder, mask_folder = map(str, folders or (path.parent, path.parent))
     try:
         texts = list(read_lines(str(path)))
     except DataError as error:
         findings.error(where, str(error), FORMAT)
-        return OwnFile(path)
+        return OwnFile(where)
     sizes: dict[str, tuple[int, int] | None] = {}
     lines = []
     for number, text in track(texts, f'{where}: lines'):
@@ -95,15 +106,31 @@ def check_own(
             complete_records(lines, where)
         except DataError as error:
             findings.error(where, str(error), FORMAT)
+    counts = SplitCounts(
+        len(lines), len(sizes), sum(len(record['sentences']) for _, record in lines)
+    )
     there = sum(size is not None for size in sizes.values())
     return OwnFile(
-        path,
-        refs=len(lines),
-        images=len(sizes),
-        expressions=sum(len(record['sentences']) for _, record in lines),
+        where,
+        *counts,
         present=f'{there:,} of {len(sizes):,}',
         splits=sorted({record['split'] for _, record in lines if record['split'] is not None}),
+        as_published=_as_published(dataset, path.stem, counts, where, findings),
     )
+
+
+def _as_published(
+    dataset: str | None, split: str, counts: SplitCounts, where: str, findings: Findings
+) -> bool | None:
+    """Compare the file of a split with the published counts; None where none are known."""
+    expected = PUBLISHED.get((dataset, None), {}).get(split)
+    if expected is None:
+        return None
+    differing = difference(expected, counts)
+    if differing:
+        advice = 'Scores on it would not be comparable. Get the files again.'
+        findings.error(where, f'split {split} has {differing}.', advice)
+    return not differing
 
 
 def _image_size(

@@ -12,9 +12,9 @@ from magnet_mm.data_tools.checking.discovery import DatasetFolder, split_by
 from magnet_mm.data_tools.checking.files import read_json, read_pickle
 from magnet_mm.data_tools.checking.findings import Findings
 from magnet_mm.data_tools.checking.instances import AGAIN, Instances, Track, again_from
-from magnet_mm.data_tools.checking.published import PUBLISHED, SplitCounts
+from magnet_mm.data_tools.checking.published import PUBLISHED, SplitCounts, difference
 from magnet_mm.datasets.annotations.checks import check_kind
-from magnet_mm.datasets.annotations.refs_reader import NO_TARGET, is_json
+from magnet_mm.datasets.annotations.refs_reader import NO_TARGET, ZERO, is_json, means_several
 from magnet_mm.errors import DataError
 
 _FIELDS = dict(ref_id=int, image_id=int, split=str, sentences=list)
@@ -81,7 +81,7 @@ def check_refs(
         findings.error(where, problem, 'Put the refs file of this dataset here.')
         return None
     result = RefsFile(folder.name, split_by(path), where)
-    generalized = any(isinstance(ref, dict) and isinstance(ref.get('ann_id'), list) for ref in refs)
+    generalized = any(map(means_several, refs))
     if json_file and not generalized:
         findings.error(
             where,
@@ -142,16 +142,11 @@ def compare_counts(refs: RefsFile, findings: Findings) -> None:
         if split is None:
             findings.error(refs.where, f'split {name} is missing.', AGAIN)
             continue
-        pairs = zip(SplitCounts._fields, expected, split.counts, strict=True)
-        differing = [
-            f'{found:,} {what} instead of {wanted:,}'
-            for what, wanted, found in pairs
-            if wanted is not None and wanted != found
-        ]
+        differing = difference(expected, split.counts)
         if differing:
             findings.error(
                 refs.where,
-                f'split {name} has {", ".join(differing)}.',
+                f'split {name} has {differing}.',
                 'Scores on it would not be comparable. ' + AGAIN,
             )
 
@@ -207,6 +202,8 @@ def _check_targets(ref: dict, instances: Instances, where: str, findings: Findin
     if ref['image_id'] not in instances.images:
         problem = 'refs are on images that instances.json does not have.'
         findings.error(where, problem, together, f'{example}: image {ref["image_id"]}')
+    if ref.get('source') == ZERO:
+        return
     if isinstance(ref['ann_id'], int):
         targets = [ref['ann_id']]
     else:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from magnet_mm.data_tools.checking.checker import OWN_IMAGES, CheckResult
+from magnet_mm.data_tools.checking.checker import CheckResult
 from magnet_mm.data_tools.checking.findings import Finding, Findings
-from magnet_mm.data_tools.checking.published import LAYOUTS, REFS_FILES, SOURCES
+from magnet_mm.data_tools.checking.published import LAYOUTS, OWN_IMAGES, SOURCES, USUAL
 from magnet_mm.data_tools.checking.refs import RefsFile
 
 STYLES = {'error': 'bold red', 'warning': 'yellow', 'note': 'cyan'}
@@ -119,10 +119,12 @@ def _dataset_table(result: CheckResult) -> Table:
             table.add_row(*row, end_section=position == len(file.splits) - 1)
     for own in result.own:
         cells = [f'{number:,}' for number in (own.refs, own.images, own.expressions)]
-        table.add_row(own.path.name, ', '.join(own.splits) or '-', *cells, 'own data', own.present)
+        status = {None: 'own data', True: '[green]as expected[/green]', False: '[red]differ[/red]'}
+        row = (own.name, ', '.join(own.splits) or '-', *cells, status[own.as_published])
+        table.add_row(*row, own.present)
     coco = [file for file in result.refs_files if file.dataset not in OWN_IMAGES]
     names = {folder.name for folder in result.root.datasets}
-    for name in [name for name in REFS_FILES if coco and name not in names | set(OWN_IMAGES)]:
+    for name in [name for name in USUAL if coco and name not in names]:
         table.add_row(name, '', '', '', '', f'not here: {SOURCES[name]}', '')
     return table
 

@@ -23,8 +23,16 @@ def to_line(record: dict, split: str | None, image_prefix: str = '') -> dict[str
 
     Returns:
         dict: A line of our format. Several segmentations become their union.
+
+    Raises:
+        DataError: Some of its sentences mean nothing (R-RefCOCO), and a line has one mask.
     """
     sentences = record['sentences']
+    if any(sentence.get('no_target') for sentence in sentences):
+        raise DataError(
+            f'ref {record["ref_id"]} has sentences that mean nothing beside others that do '
+            '(R-RefCOCO), which one line cannot say. Train and test on the refs file itself.'
+        )
     kinds = [sentence['kind'] for sentence in sentences]
     line: dict[str, Any] = dict(
         image=posixpath.join(image_prefix, record['file_name']),

@@ -77,9 +77,13 @@ def _coco_with(
 ) -> tuple[dict, SourceFile]:
     """Return COCO's content by id, of the file that has the most of the wanted annotations."""
     best: tuple[int, dict, SourceFile] | None = None
-    for file in sorted(coco_files, key=lambda one: 'train2014' not in one.name):
+    for file in sorted(coco_files, key=lambda one: 'instances_train2014' not in one.name):
         content = coco_content(file)
-        found = {one['id']: one for one in content['annotations'] if one.get('id') in wanted}
+        found = {
+            one['id']: one
+            for one in content['annotations']
+            if one.get('id') in wanted and 'segmentation' in one
+        }
         if found and (best is None or len(found) > best[0]):
             images = {image['id']: image for image in content['images']}
             categories = content.get('categories', [])

@@ -28,6 +28,7 @@ PATTERNS = tuple(
     )
 )
 DATASETS = tuple(name for _, name in PATTERNS)
+ROBUST = ('rrefcoco', 'rrefcoco+', 'rrefcocog')
 _DIVISION = re.compile(r'(?<![a-z])(unc|umd|google|berkeley|final)(?![a-z])')
 _LOCATION = re.compile(r'\b(left|right|leftmost|rightmost)\b')
 

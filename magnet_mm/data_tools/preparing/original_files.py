@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from magnet_mm.data_tools.preparing.naming import (
+    ROBUST,
     dataset_by_content,
     dataset_of,
     division_of,
@@ -18,6 +19,7 @@ from magnet_mm.data_tools.preparing.naming import (
 from magnet_mm.data_tools.preparing.prepared import Dropped, Prepared, json_bytes, refs_bytes
 from magnet_mm.data_tools.preparing.refer_builder import reduced_instances
 from magnet_mm.data_tools.preparing.source_files import SourceFile
+from magnet_mm.datasets.annotations.checks import check_fields
 from magnet_mm.datasets.annotations.refer_pickle import load_plain_pickle
 from magnet_mm.datasets.annotations.refs_reader import is_json
 from magnet_mm.errors import DataError
@@ -109,31 +111,36 @@ def _read_refs(file: SourceFile, data: bytes) -> list[dict]:
             raise DataError(f'{file}: not valid JSON ({error}). Get the file again.') from error
     else:
         refs = load_plain_pickle(str(file), data)
-    needed = {'ref_id', 'ann_id', 'image_id', 'split', 'sentences'}
-    if (
-        not isinstance(refs, list)
-        or not refs
-        or not all(isinstance(ref, dict) and needed <= ref.keys() for ref in refs)
-    ):
-        raise DataError(f'{file}: no list of refs with {", ".join(sorted(needed))}.')
+    needed = dict(ref_id=int, image_id=int, split=str, sentences=list)
+    if not isinstance(refs, list) or not refs:
+        raise DataError(f'{file}: no list of refs. Get the file again.')
+    for position, ref in enumerate(refs):
+        check_fields(ref, needed, f'{file}: ref number {position}')
+        if 'ann_id' not in ref or not all(isinstance(said, dict) for said in ref['sentences']):
+            raise DataError(f'{file}: ref number {position} is none. Get the file again.')
     return refs
 
 
 def _dataset(file: SourceFile, refs: list[dict]) -> str:
-    """Name the data set by the path, else by what the refs have."""
+    """Name the data set by what the refs have, and by the path where that does not tell.
+
+    Raises:
+        DataError: Neither tells.
+    """
     named = dataset_of(file.parts)
-    if named is not None:
-        return named
     if any('source' in ref for ref in refs):
         return 'ref-zom'
     if any('exist' in said for ref in refs for said in ref['sentences']):
+        robust = named if named in ROBUST else f'r{named}'
+        if robust in ROBUST:
+            return robust
         raise DataError(
             f'{file}: sentences say whether what they mean exists, as in R-RefCOCO, but nothing '
-            'tells which of its parts. Say --dataset rrefcoco, rrefcoco+ or rrefcocog.'
+            f'tells which of its parts. Say --dataset {", ".join(ROBUST)}.'
         )
     if any(isinstance(ref['ann_id'], list) for ref in refs):
         return 'grefcoco'
-    return dataset_by_content(refs, str(file))
+    return dataset_by_content(refs, str(file)) if named in (None, 'grefcoco') else named
 
 
 def _add_instances(

@@ -54,11 +54,16 @@ def _lines(file: SourceFile, split: str, dropped: Dropped) -> Iterator[dict[str,
         image_id, phrase = row.get('image_id'), row.get('phrase')
         if type(image_id) is not int or not isinstance(phrase, str):
             raise DataError(f'{example}: there is no "image_id" or "phrase". Get the file again.')
-        polygons = [
-            [coordinate for point in polygon for coordinate in point]
-            for instance in row.get('Polygons') or ()
-            for polygon in instance
-        ]
+        try:
+            polygons = [
+                [coordinate for point in polygon for coordinate in point]
+                for instance in row.get('Polygons') or ()
+                for polygon in instance
+            ]
+        except TypeError as error:
+            raise DataError(
+                f'{example}: "Polygons" are no lists of points by instance. Get the file again.'
+            ) from error
         usable = [polygon for polygon in polygons if len(polygon) >= 6]
         for _ in range(len(polygons) - len(usable)):
             dropped.add('polygons', 'less than three points', example)

@@ -41,7 +41,10 @@ _JSON: dict[str, Callable[[bytes], bool]] = {
         b'"original_id"' in head and (b'"caption"' in head or b'"tokens_positive"' in head)
     ),
     'refs': lambda head: b'"ref_id"' in head and b'"sentences"' in head,
-    'coco': lambda head: b'"images"' in head or b'"annotations"' in head,
+    'coco': lambda head: (
+        (b'"images"' in head or b'"annotations"' in head)
+        and (b'"file_name"' in head or b'"image_id"' in head)
+    ),
 }
 
 

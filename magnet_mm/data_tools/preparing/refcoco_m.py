@@ -16,6 +16,7 @@ from magnet_mm.data_tools.preparing.prepared import Dropped, Prepared
 from magnet_mm.data_tools.preparing.refer_builder import COCO_CATEGORIES, ReferBuilder
 from magnet_mm.data_tools.preparing.source_files import SourceFile
 from magnet_mm.datasets.image_files import open_image
+from magnet_mm.datasets.image_paths import check_file_name
 from magnet_mm.errors import DataError
 
 DATASET = 'refcoco-m'
@@ -53,8 +54,13 @@ def prepare_refcoco_m(
         yield from builder.contents(sorted(categories, key=lambda one: one['id']))
         sizes = {one['file_name']: (one['height'], one['width']) for one in builder.images.values()}
         for row in _rows(files, open_parquet, ['file_name', 'image']):
-            if row['file_name'] in sizes:
-                yield f'images/{row["file_name"]}', _image_bytes(row, sizes[row['file_name']])
+            name, data = row['file_name'], row['image']
+            data = data.get('bytes') if isinstance(data, dict) else data
+            if data:
+                _check_size(data, name, sizes.get(name))
+                yield f'images/{name}', data
+            else:
+                dropped.add('images', "no bytes in the file; take COCO's train2014", name)
 
     return Prepared(
         DATASET,
@@ -114,16 +120,17 @@ def _add(
     builder.add('refs(unc).p', ref, annotation, image, where)
 
 
-def _image_bytes(row: dict, annotated: tuple[int, int]) -> bytes:
-    """Return the bytes of an image, whose size must be that of its masks."""
-    name, data = row['file_name'], (row['image'] or {}).get('bytes')
-    if not data:
-        raise DataError(f'{DATASET}: the image {name} has no bytes. Get the parquet file again.')
+def _check_size(data: bytes, name: str, annotated: tuple[int, int] | None) -> None:
+    """Check that an image has the height and width of its masks, if it has masks.
+
+    Raises:
+        DataError: It has not, or its name leads out of the folder.
+    """
+    check_file_name(name, DATASET)
     with open_image(io.BytesIO(data)) as image:
         size = image.height, image.width
-    if size != annotated:
+    if annotated is not None and size != annotated:
         raise DataError(
             f'{DATASET}: the image {name} is {size} (height, width), its masks are {annotated}. '
             'Get the parquet file again.'
         )
-    return data

@@ -1,8 +1,9 @@
 # Copyright (c) magnet_mm authors. Licensed under Apache-2.0.
-"""Reads the refs of RefCOCO (`refs(<split_by>).p`) and gRefCOCO (`grefs(<split_by>).json`, `.p`).
+"""Reads the refs files of RefCOCO (`refs(<split_by>).p`), gRefCOCO (`grefs(...).json`) and kin.
 
-The file's content says whether it is JSON or a pickle, and its `ann_id` whether it is gRefCOCO:
-a list of ids there, a number in RefCOCO. Both go through the same checks.
+The file's content says whether it is JSON or a pickle, and whether refs mean one object each, as in
+RefCOCO, or several or none: in gRefCOCO `ann_id` is a list, in Ref-ZOM `source` may be `zero`, and
+in R-RefCOCO a sentence may have `exist=False`. All go through the same checks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from magnet_mm.errors import DataError
 from magnet_mm.text_safety import printable
 
 NO_TARGET = -1
+ZERO = 'zero'  # `source` of a ref of Ref-ZOM that means nothing, whatever its ann_id is
 KINDS = ('no-target', 'single-target', 'multi-target')
 _REF_FIELDS = dict(ref_id=int, image_id=int, split=str, sentences=list)
 
@@ -31,8 +33,9 @@ def read_refs(refs_file: str, generalized: bool | None = None) -> list[dict]:
 
     Returns:
         list[dict]: The refs in file order, with `ref_id, ann_id, image_id, split, sentences`
-        (`raw, sent_id, kind`). In gRefCOCO `ann_id` is always a list, empty for no target, and
-        refs without a sentence are left out, with one logged count (its authors skip them).
+        (`raw, sent_id, kind`, and `no_target=True` where it means nothing beside a ref that does).
+        In gRefCOCO and its kin `ann_id` is always a list, empty for no target, and refs without a
+        sentence are left out, with one logged count (its authors skip them).
 
     Raises:
         DataError: The file cannot be read, is no list of refs, or a ref lacks a field, has no
@@ -49,7 +52,7 @@ def read_refs(refs_file: str, generalized: bool | None = None) -> list[dict]:
             'Check that `refs_file` names a refs(<split_by>).p or grefs(<split_by>).json file.'
         )
     if generalized is None:
-        generalized = any(_means_several(ref) for ref in refs)
+        generalized = any(means_several(ref) for ref in refs)
     seen: set[int] = set()
     lists: set[int] = set()
     checked = []
@@ -81,10 +84,12 @@ def read_refs(refs_file: str, generalized: bool | None = None) -> list[dict]:
 def select_split(refs: list[dict], split: str, refs_file: str) -> list[dict]:
     """Return the refs of one split, in file order.
 
+    A split `testA` takes refs of `testAB`, too, as `refer` does (RefCLEF).
+
     Raises:
         DataError: No ref has this split; the message lists the splits there are.
     """
-    selected = [ref for ref in refs if ref['split'] == split]
+    selected = [ref for ref in refs if _in_split(ref['split'], split)]
     if not selected:
         found = ', '.join(sorted({printable(ref['split'], 40) for ref in refs})[:20])
         raise DataError(
@@ -125,8 +130,27 @@ def _read(path: str, generalized: bool | None) -> Any:
     return content
 
 
-def _means_several(ref: Any) -> bool:
-    return isinstance(ref, dict) and isinstance(ref.get('ann_id'), list)
+def _in_split(stated: str, split: str) -> bool:
+    if stated.startswith('test') and split in ('testA', 'testB', 'testC'):
+        return split[-1] in stated[4:]
+    return stated == split
+
+
+def means_nothing(sentence: Any) -> bool:
+    """Whether a sentence says that what it means does not exist (R-RefCOCO: `exist`, 0 or 1)."""
+    return isinstance(sentence, dict) and sentence.get('exist', True) in (False, 0)
+
+
+def means_several(ref: Any) -> bool:
+    """Whether a ref is of gRefCOCO or its kin: it, or a sentence of it, may mean nothing."""
+    if not isinstance(ref, dict):
+        return False
+    sentences = ref.get('sentences')
+    return (
+        isinstance(ref.get('ann_id'), list)
+        or ref.get('source') == ZERO
+        or any(map(means_nothing, sentences if isinstance(sentences, list) else ()))
+    )
 
 
 def _targets(ref: dict, where: str, generalized: bool) -> int | list[int]:
@@ -138,8 +162,15 @@ def _targets(ref: dict, where: str, generalized: bool) -> int | list[int]:
                 f'{where}: field "ann_id" must be int, found list, as in gRefCOCO. Set '
                 "type='GeneralizedReferringDataset', or choose another refs file."
             )
+        if means_several(ref):
+            raise DataError(
+                f'{where} means nothing, or one of its sentences does, as in Ref-ZOM and '
+                "R-RefCOCO. Set type='GeneralizedReferringDataset', or choose another refs file."
+            )
         check_fields(ref, dict(ann_id=int), where)
         return ids
+    if ref.get('source') == ZERO:
+        return []
     ids = [ids] if type(ids) is int else ids
     if not isinstance(ids, list) or not ids:
         raise DataError(f'{where}: "ann_id" must be a list of whole numbers. Correct the file.')
@@ -171,4 +202,6 @@ def _said(ref: dict, where: str, generalized: bool) -> list[dict]:
             )
         check_kind(kind, f'{where}, sentence {sent_id}: field "kind"')
         said[sent_id] = dict(raw=sentence['raw'], sent_id=sent_id, kind=kind)
+        if means_nothing(sentence):
+            said[sent_id].update(no_target=True, kind=kind or KINDS[0])
     return list(said.values())

@@ -262,3 +262,36 @@ def test_the_command(tmp_path, capsys):
     assert 'there is no image folder' in said  # the checker's report
     assert main(['prepare-data', str(source), '--out', str(out)]) == 0
     assert 'nothing new' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'make, name', [(downloads.ref_zom_root, 'ref-zom'), (downloads.rrefcoco_root, 'rrefcoco')]
+)
+def test_what_refs_hold_goes_before_names(tmp_path, make, name):
+    root = make(tmp_path / 'data')
+    folder = (root / name).rename(root / 'refcoco')  # a folder that says something else
+    (one,) = prepare([folder], tmp_path / 'out')
+    assert one.folder.name == name and one.counts
+
+
+def test_where_nothing_tells_the_user_says_it(tmp_path):
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    refs = [dict(ref, sentences=ref['sentences'][-1:]) for ref in downloads.plain_refs()]
+    for ref in refs:
+        ref['sentences'] = [dict(ref['sentences'][0], raw='it', sent='it')]
+    (folder / 'refs(unc).p').write_bytes(pickle.dumps(refs, 2))
+    (folder / 'instances.json').write_text(json.dumps(downloads.polygon_instances()))
+    with pytest.raises(DataError, match='--dataset refcoco, refcoco. or refcocog'):
+        prepare([folder], tmp_path / 'out')
+    (one,) = prepare([folder], tmp_path / 'out', 'refcoco+')
+    assert one.folder.name == 'refcoco+'
+
+
+def test_refs_as_json_become_a_pickle_and_take_cocos_annotations(tmp_path):
+    (tmp_path / 'refcoco').mkdir()
+    (tmp_path / 'refcoco/refs(unc).json').write_text(json.dumps(downloads.plain_refs()))
+    coco = downloads.mdetr_folder(tmp_path / 'coco') / 'instances_train2014.json'
+    (one,) = prepare([tmp_path / 'refcoco', coco], tmp_path / 'out')
+    assert one.new == ['instances.json', 'refs(unc).p'] and len(one.notes) == 2
+    assert len(records(one.folder, 'val')) == 3
