@@ -39,6 +39,7 @@ default_hooks = dict(
     recipe=dict(type='RecipeHook'),  # batch and schedule are those that the learning rate is for
     busy_processor=dict(type='BusyProcessorHook'),  # on a CPU: one thread where two spin
     image_sizes=dict(type='ImageSizesHook'),  # a batch of unequal images: what to change
+    score_record=dict(type='ScoreRecordHook'),  # scores.json after every evaluation
 )
 
 vis_backends = [dict(type='LocalVisBackend')]

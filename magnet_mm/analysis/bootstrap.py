@@ -68,23 +68,33 @@ def resampled_scores(
             f'bootstrap: {[len(items) for items in runs]} items and {len(clusters)} clusters; the '
             'runs must hold the same items, at least one'
         )
-    number = {cluster: position for position, cluster in enumerate(dict.fromkeys(clusters))}
-    member = np.array([number[cluster] for cluster in clusters])
     sums = np.stack([item_sums(items) for items in runs], axis=1)  # [N, runs, columns]
-    totals = np.zeros((len(number), *sums.shape[1:]))
-    np.add.at(totals, member, sums)
-    flat = totals.reshape(len(number), -1)
+    totals = cluster_totals(sums.reshape(len(clusters), -1), clusters)
+    resampled = resampled_totals(totals, resamples, seed).reshape(resamples, *sums.shape[1:])
+    return scores_of(np.moveaxis(resampled, 1, 0))
+
+
+def cluster_totals(values: np.ndarray, clusters: Sequence[Hashable]) -> np.ndarray:
+    """Sum values [N, K] of items by cluster, [clusters, K], in the order of first occurrence."""
+    number = {cluster: position for position, cluster in enumerate(dict.fromkeys(clusters))}
+    totals = np.zeros((len(number), values.shape[1]))
+    np.add.at(totals, [number[cluster] for cluster in clusters], values)
+    return totals
+
+
+def resampled_totals(totals: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Sum what stands in ``totals`` [clusters, K] over resampled clusters, [resamples, K]."""
+    count = len(totals)
     generator = np.random.default_rng(seed)
     parts = []
     for first in range(0, resamples, _CHUNK):
         rows = min(_CHUNK, resamples - first)
-        drawn = generator.integers(len(number), size=(rows, len(number)))
+        drawn = generator.integers(count, size=(rows, count))
         # how often each cluster was drawn, so that the sums are one matrix product
-        offsets = drawn + len(number) * np.arange(rows)[:, None]
-        weights = np.bincount(offsets.ravel(), minlength=rows * len(number))
-        parts.append(weights.reshape(rows, -1).astype(np.float64) @ flat)
-    resampled = np.concatenate(parts).reshape(resamples, *sums.shape[1:])
-    return scores_of(np.moveaxis(resampled, 1, 0))
+        offsets = drawn + count * np.arange(rows)[:, None]
+        weights = np.bincount(offsets.ravel(), minlength=rows * count)
+        parts.append(weights.reshape(rows, -1).astype(np.float64) @ totals)
+    return np.concatenate(parts)
 
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:

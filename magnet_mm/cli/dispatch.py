@@ -19,6 +19,7 @@ COMMANDS = {
     'audit': ('magnet_mm.cli.audit', 'find out whether a model reads'),
     'finetune': ('magnet_mm.cli.finetune', 'adapt a trained model to data of your own'),
     'infer': ('magnet_mm.cli.infer', 'segment images by sentences'),
+    'score': ('magnet_mm.cli.score', 'score masks of any model'),
     'check-data': (
         'magnet_mm.data_tools.checking.command_line',
         'check a download of the datasets',

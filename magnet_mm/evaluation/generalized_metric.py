@@ -97,6 +97,14 @@ class GeneralizedReferringMetric(ReferringMetric):
         """Intersection, union and predicted pixels, int64 [3]."""
         return torch.cat([super().count(prediction, ground_truth), prediction.sum()[None]])
 
+    def protocol(self) -> dict[str, Any]:
+        """Say what was measured; both rules of "no target" belong to it."""
+        return dict(
+            super().protocol(),
+            min_target_pixels=self.min_target_pixels,
+            count_ignored=self.count_ignored,
+        )
+
     def complete_item(self, item: Item, sample: dict) -> None:
         """Apply the no-target rule to the record of a sample."""
         answer = sample.get('answered_no_target')

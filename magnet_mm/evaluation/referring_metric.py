@@ -35,6 +35,7 @@ from magnet_mm.evaluation.results_io import (
     items_file,
     write_items,
 )
+from magnet_mm.evaluation.score_record import AS_PREDICTED
 from magnet_mm.evaluation.scores import STANDARD, count_pixels, score_items
 from magnet_mm.text_safety import printable
 
@@ -103,6 +104,7 @@ class ReferringMetric(BaseMetric):
         self.keep_results = keep_results
         self.items: list[Item] = []
         self._size = 0
+        self._mask_sizes: set[tuple[int, ...]] = set()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of one batch and keep one record per sample.
@@ -115,6 +117,8 @@ class ReferringMetric(BaseMetric):
             DataError: if a sample lacks a field, shapes disagree, a mask is not 0/1, or logits are
                 not finite. The message names the sample.
         """
+        if not self.results:
+            self._mask_sizes.clear()
         masks = [self._masks(sample) for sample in data_samples]
         counts = [self.count(prediction, ground_truth) for prediction, ground_truth in masks]
         for sample, (prediction, ground_truth), count in zip(
@@ -137,6 +141,9 @@ class ReferringMetric(BaseMetric):
             if self.output_dir is not None:
                 item['iou'] = self.item_iou(item)
                 item['prediction'] = encode_mask(prediction.cpu().numpy())
+                if self.resolution == 'input' and 'letterbox' in sample:
+                    item['letterbox'] = [int(side) for side in sample['letterbox']]
+            self._mask_sizes.add(tuple(prediction.shape))
             self.results.append(item)
 
     def count(self, prediction: Tensor, ground_truth: Tensor) -> Tensor:
@@ -147,6 +154,7 @@ class ReferringMetric(BaseMetric):
         """Correct the record of a sample, in place, or add what a subclass scores by."""
         if self.rule == 'rela' and sample.get('pred_no_target', False):
             item['intersection'] = 0  # the ignored mask stays in the union
+            item['predicted_no_target'] = True
 
     def item_iou(self, item: Item) -> float:
         """IoU of one item, 0 to 1, as the per-item file states it."""
@@ -155,6 +163,18 @@ class ReferringMetric(BaseMetric):
     def score(self, items: Sequence[Item]) -> dict[str, float]:
         """Scores of all items, in percent."""
         return score_items(items, self._scoring)
+
+    def protocol(self) -> dict[str, Any]:
+        """Say what was measured in the last evaluation, see ``score_record``."""
+        sizes = self._mask_sizes if self.resolution == 'input' else ()
+        return dict(
+            metric=type(self).__name__,
+            per='sentence',
+            rule=self.rule,
+            resolution=self.resolution,
+            input_size=list(*sizes) if len(sizes) == 1 else None,
+            masks=AS_PREDICTED,
+        )
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the items of all processes and score them.

@@ -39,11 +39,14 @@ class ReleasedRule:
         mask: predicted sample to its mask, bool ``[H, W]`` at ``resolution``.
         resolution: ``input`` or ``original``, where it is compared with the ground truth.
         scoring: IoU of an item and which levels P@X counts.
+        from_mask: whether the mask at the input says all that ``mask`` needs, so that masks of
+            other programs can be scored by the rule.
     """
 
     mask: Callable[[Sample], Tensor]
     resolution: str
     scoring: Scoring = STANDARD
+    from_mask: bool = True
 
 
 def vlt_mask(sample: Sample) -> Tensor:
@@ -132,9 +135,14 @@ _STRICT_TWENTIETHS = tuple(range(50, 100, 5))
 
 RELEASED_RULES = {
     'vlt': ReleasedRule(
-        vlt_mask, 'original', Scoring(_STRICT_TWENTIETHS, strict=True, smoothing=(1e-10, 1e-10))
+        vlt_mask,
+        'original',
+        Scoring(_STRICT_TWENTIETHS, strict=True, smoothing=(1e-10, 1e-10)),
+        from_mask=False,
     ),
-    'cris': ReleasedRule(cris_mask, 'original', Scoring(strict=True, smoothing=(0, 1e-6))),
+    'cris': ReleasedRule(
+        cris_mask, 'original', Scoring(strict=True, smoothing=(0, 1e-6)), from_mask=False
+    ),
     'efn': ReleasedRule(efn_mask, 'original'),
     'cmpc': ReleasedRule(cmpc_mask, 'original'),
     'lscm': ReleasedRule(cmpc_mask, 'original'),

@@ -4,7 +4,9 @@
 A line of ``items_<dataset>_<split>.jsonl`` (our choice) holds ``dataset_name``, ``split``,
 ``ref_id``, ``sent_id``, ``expression``, ``kind`` (or null), ``intersection`` and ``union``
 (pixels), ``iou`` (0 to 1) and ``prediction``, the COCO compressed RLE
-``{"size": [H, W], "counts": str}`` of the predicted mask at the resolution that was scored.
+``{"size": [H, W], "counts": str}`` of the predicted mask at the resolution that was scored; at
+input resolution ``letterbox`` (top, left, height, width), where the image lies in the input, if it
+does not fill it.
 """
 
 from __future__ import annotations

@@ -14,8 +14,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from magnet_mm.cli import main
 from magnet_mm.engine.run_setup.split_evaluation import build_split_datasets, group_by_kind
 from magnet_mm.errors import DataError
+from magnet_mm.evaluation.score_record import read_record
 from magnet_mm.refshapes import write_refshapes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -167,6 +169,25 @@ def test_scores_of_several_splits(scores):
     assert results['val']['oIoU'] > 0
 
 
+def test_magnet_mm_score_gives_the_same_scores(scores, environment):
+    results, _, out = scores
+    (items,) = (out / 'items/testA').glob('*.jsonl')
+    data = ['--data', environment['REFSHAPES_ROOT'], '--dataset', 'refshapes', '--split', 'testA']
+    assert main(['score', str(items), *data, '--out', str(out / 'referee')]) == 0
+    record, tested = (
+        read_record(out / 'referee/scores.json'),
+        read_record(out / 'items/testA/scores.json'),
+    )
+    again, resized = record['evaluations']
+    assert group_by_kind(again['scores']) == results['testA']
+    assert again['protocol'] == tested['evaluations'][0]['protocol']
+    assert resized['protocol']['masks'] == 'resized afterwards'
+    assert record['data'] == tested['data']
+    (predictions,) = record['model']['predictions']
+    assert predictions['evaluated'] == tested['model']
+    assert len(tested['model']['checkpoint']['sha256']) == 64 and tested['model']['seed'] == 0
+
+
 def test_mmseg_gives_the_same_scores(run, config, straight, scores, tmp_path):
     tool = Path(mmseg.__file__).parent / '.mim/tools/test.py'
     run(
@@ -174,7 +195,7 @@ def test_mmseg_gives_the_same_scores(run, config, straight, scores, tmp_path):
         *('--out', tmp_path / 'items', '--cfg-options', *TEST_OPTIONS),
         PYTHONPATH=str(REPOSITORY),
     )
-    (log,) = tmp_path.glob('*/*.json')
+    (log,) = tmp_path.glob('2*/*.json')
     metrics = json.loads(log.read_text())
     times = ('data_time', 'time')
     metrics = group_by_kind({key: v for key, v in metrics.items() if key not in times})

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from magnet_mm.datasets.annotations.masks import check_fit, fit_rle, segmentation_to_rle
+from magnet_mm.datasets.annotations.masks import (
+    MAX_PIXELS,
+    check_fit,
+    fit_rle,
+    segmentation_to_rle,
+)
 from magnet_mm.datasets.image_files import open_image
 from magnet_mm.errors import DataError
 
@@ -45,27 +51,46 @@ def is_png(segmentation: Any) -> bool:
 
 def _part_rle(segmentation: Any, height: int, width: int, where: str, tolerance: int) -> dict:
     if is_png(segmentation):
-        rle = _png_to_rle(segmentation['png'], (height, width), where, tolerance)
-        return fit_rle(rle, (height, width))
+        path, size = segmentation['png'], (height, width)
+        return fit_rle(read_mask_png(path, f'{where}: the mask {path}', size, tolerance), size)
     return segmentation_to_rle(segmentation, height, width, where, tolerance)
 
 
-def _png_to_rle(path: str, size: tuple[int, int], where: str, tolerance: int) -> dict:
-    """Read a mask image, not 0 = object; its size is compared before it is decoded."""
+def read_mask_png(
+    path: str | os.PathLike[str],
+    where: str,
+    size: tuple[int, int] | None = None,
+    tolerance: int = 0,
+) -> dict:
+    """Read a mask image, not 0 = object, as compressed RLE.
+
+    Args:
+        path (str): The PNG, of one channel.
+        where (str): What it is, for messages.
+        size (tuple[int, int], optional): Height and width that it must have, compared before it is
+            decoded. Without it any size of up to `masks.MAX_PIXELS` pixels is taken.
+        tolerance (int): By how many rows and columns it may differ from them.
+
+    Raises:
+        DataError: It cannot be read, has several channels, or another size.
+    """
     try:
         with open_image(path, ('PNG',)) as image:
-            check_fit((image.height, image.width), size, f'{where}: the mask {path}', tolerance)
+            if size is not None:
+                check_fit((image.height, image.width), size, where, tolerance)
+            elif image.height * image.width > MAX_PIXELS:
+                raise DataError(f'{where}: {image.height} x {image.width} pixels are too many.')
             mask = np.asarray(image)
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds
         raise DataError(
-            f'{where}: the mask {path} cannot be read ({type(error).__name__}: {error}). Check '
+            f'{where} cannot be read ({type(error).__name__}: {error}). Check '
             'the path, and that the file is a complete PNG.'
         ) from error
     if mask.ndim != 2:
         raise DataError(
-            f'{where}: the mask {path} has {mask.shape[-1]} channels. Save it with one channel '
+            f'{where} has {mask.shape[-1]} channels. Save it with one channel '
             '(grey, palette or black and white), 0 where the object is not.'
         )
     return coco_mask.encode(np.asfortranarray(mask != 0, dtype=np.uint8))

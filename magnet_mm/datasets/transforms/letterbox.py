@@ -99,10 +99,7 @@ class Letterbox(BaseTransform):
         results['img_shape'] = boxed.shape[:2]
         results['letterbox'] = region
         if 'gt_seg_map' in results:
-            mask = np.zeros((box_height, box_width), np.uint8)
-            mask[rows, columns] = mmcv.imresize(
-                results['gt_seg_map'], (width, height), interpolation='nearest'
-            )
+            mask = box_mask(results['gt_seg_map'], boxed.shape[:2], region)
             if self.soft_mask:
                 soft = np.zeros((box_height, box_width), np.float32)
                 soft[rows, columns] = mmcv.imresize(
@@ -121,3 +118,24 @@ class Letterbox(BaseTransform):
             f'interpolation={self.interpolation!r}, rounding={self.rounding!r}, '
             f'soft_mask={self.soft_mask})'
         )
+
+
+def box_mask(
+    mask: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int]
+) -> np.ndarray:
+    """Put a mask into a box as :class:`Letterbox` does: nearest neighbours, 0 around it.
+
+    Args:
+        mask (np.ndarray): uint8 [H, W].
+        size (tuple[int, int]): Height and width of the box in pixels.
+        region (tuple[int, int, int, int]): Top, left, height, width in it, as in `letterbox`.
+
+    Returns:
+        np.ndarray: uint8, of the size of the box.
+    """
+    top, left, height, width = region
+    boxed = np.zeros(size, np.uint8)
+    boxed[top : top + height, left : left + width] = mmcv.imresize(
+        mask, (width, height), interpolation='nearest'
+    )
+    return boxed

@@ -14,6 +14,7 @@ from magnet_mm.engine.hooks.recipe_hook import RecipeHook
 from magnet_mm.engine.hooks.referring_visualization_hook import ReferringVisualizationHook
 from magnet_mm.engine.hooks.resume_hook import ResumeHook
 from magnet_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from magnet_mm.engine.hooks.score_record_hook import ScoreRecordHook
 from magnet_mm.engine.hooks.worker_timeout_hook import WorkerTimeoutHook
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     'ReferringVisualizationHook',
     'ResumeHook',
     'SafeCheckpointHook',
+    'ScoreRecordHook',
     'WorkerTimeoutHook',
 ]
