@@ -22,6 +22,12 @@ from magnet_mm.analysis.paired_items import PairedItems, pair_items
 from magnet_mm.errors import DataError
 from magnet_mm.evaluation import Item, decode_mask, item_iou, item_key
 from magnet_mm.evaluation.boundary_iou import BOUNDARY_IOU, boundary_items
+from magnet_mm.evaluation.score_record import (
+    Record,
+    check_comparable,
+    describe,
+    describe_model,
+)
 from magnet_mm.visualization.panels import (
     GROUND_TRUTH_COLOR,
     PREDICTION_COLOR,
@@ -36,10 +42,11 @@ _RUN_COLORS = ((0, 114, 178), (230, 159, 0))  # Okabe-Ito blue and orange, as in
 
 @dataclass(frozen=True)
 class Run:
-    """A result file: its name on the page and its items."""
+    """A result file: its name on the page, its items, and the ``scores.json`` beside it."""
 
     name: str
     items: Sequence[Item]
+    record: Record | None = None
 
 
 def write_report(
@@ -63,8 +70,13 @@ def write_report(
         Path of the page.
 
     Raises:
-        DataError: If there are no items, the dataset does not hold them, or the runs share none.
+        DataError: If there are no items, the dataset does not hold them, or the runs share none,
+            or their records say that they were scored by different protocols.
     """
+    shown_runs = [run for run in (first, second) if run]
+    records = [run.record for run in shown_runs if run.record]
+    if len(records) == 2:
+        check_comparable(*records, ignored=['split'])  # a control may stand against its split
     pairs = None if second is None else pair_items(first.items, second.items)
     runs = [list(first.items)] if pairs is None else [list(pairs.first), list(pairs.second)]
     items = runs[0]
@@ -75,7 +87,8 @@ def write_report(
     overall = [scores_of(item_sums(run).sum(0))[0] for run in runs]
     context = dict(
         title=_title(items),
-        names=[printable(run.name) for run in (first, second) if run],
+        names=[printable(run.name) for run in shown_runs],
+        records=[_record_line(run.record) for run in shown_runs],
         count=len(items),
         images=len(set(images)),
         sizes=[_mask_sizes(run) for run in runs],
@@ -100,7 +113,8 @@ def write_report(
     out_dir.mkdir(parents=True, exist_ok=True)
     page = out_dir / 'report.html'
     page.write_bytes(render_page('report.html', context))
-    numbers = {key: context[key] for key in ('title', 'names', 'count', 'images', 'scores')}
+    shared = ('title', 'names', 'records', 'count', 'images', 'scores')
+    numbers = {key: context[key] for key in shared}
     numbers['pairs'] = context['pairs']
     numbers['groups'] = {n: [[asdict(b) for b in bars] for bars in runs] for n, runs in breakdowns}
     (out_dir / 'report.json').write_text(json.dumps(numbers, indent=2) + '\n', encoding='utf-8')
@@ -110,6 +124,13 @@ def write_report(
 def _title(items: Sequence[Item]) -> str:
     names = sorted({f'{item["dataset_name"]}, {item["split"]}' for item in items})
     return printable('; '.join(names))
+
+
+def _record_line(record: Record | None) -> str | None:
+    """Say how a run was scored, and with what, where that is written."""
+    if record is None:
+        return None
+    return f'{describe(record["evaluations"][0]["protocol"])}; {describe_model(record)}'
 
 
 def _mask_sizes(items: Sequence[Item]) -> str:

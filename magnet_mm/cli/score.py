@@ -63,6 +63,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--per', choices=('sentence', 'reference'), default='sentence', help='reference: too'
     )
     parser.add_argument('--rule', choices=RELEASED_RULES, help='as a released code scores, too')
+    parser.add_argument('--boundary', action='store_true', help='Boundary IoU, too')
     parser.add_argument(
         '--trained-on',
         metavar='SOURCES',
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.input_size and tuple(args.input_size),
         args.per == 'reference',
         args.rule,
+        args.boundary,
         args.min_target_pixels,
     )
     seen = None

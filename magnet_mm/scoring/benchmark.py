@@ -62,7 +62,8 @@ class Benchmark:
         name: A data set in ``configs/_base_/datasets`` (``refcoco``, ``refcocoplus``,
             ``refcocog-umd``, ``refcocog-google``, ``grefcoco``, ``refshapes``, ``grefshapes``; also
             ``refcoco+`` and ``refcocog``), or a JSON-lines file below the root.
-        split: One of its splits; ``val_blank`` and the like are its controls.
+        split: One of its splits, also those of ``special_splits``; ``val_blank`` and the like are
+            controls.
 
     Attributes:
         dataset: The data set, without a pipeline.
@@ -76,8 +77,9 @@ class Benchmark:
     """
 
     def __init__(self, root: str | os.PathLike[str], name: str, split: str) -> None:
-        settings, self.input_size, self.generalized = _settings(os.fspath(root), name)
+        settings, self.input_size = _settings(os.fspath(root), name, split)
         settings.update(split=split, test_mode=True, pipeline=[], lazy_init=False)
+        self.generalized = settings['type'] == 'GeneralizedReferringDataset'
         with DefaultScope.overwrite_default_scope('mmseg'):
             self.dataset = DATASETS.build(settings)
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
@@ -165,25 +167,24 @@ def resized_mask(
     return np.asfortranarray(resized)
 
 
-def _settings(root: str, name: str) -> tuple[dict[str, Any], Size, bool]:
-    """Config of a test data set, the input size of its pipeline, and whether it is generalized."""
+def _settings(root: str, name: str, split: str) -> tuple[dict[str, Any], Size]:
+    """Config of a test data set, and the input size of its pipeline."""
     folder = config_folder() / '_base_/datasets'
     if name.endswith('.jsonl'):
-        own = _settings(root, 'jsonl')
-        own[0].update(ann_file=name, dataset_name=Path(name).stem)
-        return own
+        settings, size = _settings(root, 'jsonl', split)
+        return {**settings, 'ann_file': name, 'dataset_name': Path(name).stem}, size
     name = OTHER_NAMES.get(name, name)
-    file = folder / f'{_PARTS.get(name, name)}.py'
-    known = sorted(path.stem for path in folder.glob('*.py') if '_mmdet' not in path.stem)
-    if name not in known or name == 'mixed':
-        known = ', '.join(one for one in known if one not in ('mixed', 'jsonl'))
+    known = {path.stem for path in folder.glob('*.py')}
+    known = sorted(one for one in known if one != 'mixed' and '_mmdet' not in one)
+    if name not in known:
         raise ConfigError(
-            f'--dataset {name}: there is no such data set. Shipped are {known}; own data are named '
-            'by their file (NAME.jsonl).'
+            f'--dataset {name}: there is no such data set. Shipped are {", ".join(known)}; own '
+            'data are named by their file (NAME.jsonl).'
         )
-    config = Config.fromfile(file)
+    config = Config.fromfile(folder / f'{_PARTS.get(name, name)}.py')
     settings = dict(config.test_dataloader.dataset, data_root=root)
     if name in _PARTS:
         settings.update(Config.fromfile(folder / f'{name}.py')[name])
+    settings.update(config.get('special_splits', {}).get(split, {}).get('dataset', {}))
     (width, height), *_ = [step.scale for step in config.test_pipeline if step.type == 'Resize']
-    return settings, (height, width), settings['type'] == 'GeneralizedReferringDataset'
+    return settings, (height, width)

@@ -7,7 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from magnet_mm.datasets.annotations.masks import rle_to_mask
 from magnet_mm.errors import ConfigError
+from magnet_mm.evaluation.boundary_iou import (
+    BOUNDARY_COUNTS,
+    count_boundary_pixels,
+    score_boundaries,
+)
 from magnet_mm.evaluation.generalized_scores import (
     apply_no_target_rule,
     score_generalized_items,
@@ -48,7 +54,12 @@ class Evaluation:
         """Scores in percent, by the functions of the metrics."""
         if 'no_target' in self.items[0]:
             return score_generalized_items(self.items)
-        return score_items(self.items, self.scoring)
+        scores = score_items(self.items, self.scoring)
+        return (
+            {**scores, **score_boundaries(self.items)}
+            if BOUNDARY_COUNTS[0] in self.items[0]
+            else scores
+        )
 
     @property
     def ratios(self) -> Ratios:
@@ -76,11 +87,13 @@ class Referee:
         per_reference: Score the first sentence of each reference, too: another benchmark (CRIS
             selects its models by it).
         rule: Score as the released code of that name does, too.
+        boundary: Boundary IoU beside the others (not on generalized benchmarks); every mask is
+            decoded for it.
         min_target_pixels: On generalized benchmarks, a mask of fewer pixels says that nothing is
             meant, where the model does not answer itself (our choice, as the metric's).
 
     Raises:
-        ConfigError: A rule of a system for a generalized benchmark.
+        ConfigError: A rule of a system, or Boundary IoU, for a generalized benchmark.
     """
 
     def __init__(
@@ -90,17 +103,20 @@ class Referee:
         input_size: Size | None = None,
         per_reference: bool = False,
         rule: str | None = None,
+        boundary: bool = False,
         min_target_pixels: int = 50,
     ) -> None:
-        if rule is not None and benchmark.generalized:
+        if (rule is not None or boundary) and benchmark.generalized:
             raise ConfigError(
-                f'{benchmark.name} is scored by the rule of ReLA alone: leave out --rule.'
+                f'{benchmark.name} is scored by the rule of ReLA alone, and Boundary IoU is not '
+                'defined where nothing is meant: leave out --rule and --boundary.'
             )
         self.benchmark = benchmark
         self.resolutions = resolutions
         self.input_size = input_size or benchmark.input_size
         self.per_reference = per_reference
         self.rule = rule
+        self.boundary = boundary
         self.min_target_pixels = min_target_pixels
 
     def evaluate(self, submission: Submission) -> list[Evaluation]:
@@ -180,6 +196,9 @@ class Referee:
                 del item['predicted']
                 if rule == 'rela' and mask.no_target:
                     item['intersection'] = 0  # as ReferringMetric does
+        if self.boundary:
+            for item, pair in zip(items, pairs, strict=True):
+                item.update(count_boundary_pixels(*map(rle_to_mask, pair)))
         images = [item.img_id for item in self.benchmark.items.values()]
         scoring = STANDARD if rule == 'standard' else RELEASED_RULES[rule].scoring
         return Evaluation(protocol, items, images, scoring)

@@ -24,6 +24,7 @@ from magnet_mm.analysis import ItemSource  # noqa: E402
 from magnet_mm.analysis.html_report import SHOWN, Run, write_report  # noqa: E402
 from magnet_mm.errors import ConfigError, DataError  # noqa: E402
 from magnet_mm.evaluation import Item, read_items  # noqa: E402
+from magnet_mm.evaluation.score_record import record_beside  # noqa: E402
 
 
 def split_of(items: Sequence[Item], path: Path) -> str:
@@ -55,8 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         items = read_items(args.items)
         source = ItemSource(args.config, split_of(items, args.items))
-        second = None if args.vs is None else Run(str(args.vs), read_items(args.vs))
-        page = write_report(args.out, source, Run(str(args.items), items), second, args.number)
+        first = Run(str(args.items), items, record_beside(args.items))
+        second = None
+        if args.vs is not None:
+            second = Run(str(args.vs), read_items(args.vs), record_beside(args.vs))
+        page = write_report(args.out, source, first, second, args.number)
     except (ConfigError, DataError) as error:
         # downloaded sentences may stand in the message: no terminal escapes
         sys.exit('report: ' + ''.join(c if c.isprintable() else '\ufffd' for c in str(error)))
