@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from mmengine import fileio
 
 from magnet_mm.datasets.annotations.checks import check_fields
+from magnet_mm.datasets.annotations.large_json import load_filtered
 from magnet_mm.datasets.annotations.masks import MAX_PIXELS, check_segmentation
 from magnet_mm.datasets.annotations.refs_reader import KINDS, read_refs, select_split
 from magnet_mm.datasets.image_paths import check_file_name
@@ -35,7 +35,10 @@ def read_instances(
             two different entries of one wanted id.
     """
     try:
-        content = json.loads(fileio.get(ann_file))
+        content = load_filtered(
+            fileio.get(ann_file),
+            dict(images=_entry_of(image_ids), annotations=_entry_of(ann_ids)),
+        )
     except OSError as error:
         raise DataError(
             f'{ann_file}: the annotation file cannot be read ({error}). Check `data_root` and '
@@ -173,6 +176,16 @@ def _category_names(categories: Any) -> dict[int, str]:
         and type(entry.get('id')) is int
         and isinstance(entry.get('name'), str)
     }
+
+
+def _entry_of(wanted: Collection[int]) -> Callable[[Any], bool]:
+    """Keep the wanted entries, and what is none, for :func:`_index_by_id` to say so."""
+
+    def keep(entry: Any) -> bool:
+        number = entry.get('id') if isinstance(entry, dict) else None
+        return type(number) is not int or number in wanted
+
+    return keep
 
 
 def _plain(value: Any) -> int | None:
