@@ -20,7 +20,9 @@ def program_name(monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['magnet-mm'])
 
 
-@pytest.mark.parametrize('command', ['train', 'test', 'finetune', 'infer', 'check-data', 'demo'])
+@pytest.mark.parametrize(
+    'command', ['train', 'test', 'finetune', 'infer', 'score', 'check-data', 'demo']
+)
 def test_every_command_gets_its_arguments(command, monkeypatch):
     received = []
     module = types.SimpleNamespace(main=lambda arguments: received.append(arguments) or 7)
@@ -36,7 +38,7 @@ def test_every_command_gets_its_arguments(command, monkeypatch):
     assert imported == [dispatch.COMMANDS[command][0]]
 
 
-@pytest.mark.parametrize('command', ['train', 'test', 'finetune', 'infer', 'demo'])
+@pytest.mark.parametrize('command', ['train', 'test', 'finetune', 'infer', 'score', 'demo'])
 def test_help_of_each_command(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, '--help'])
