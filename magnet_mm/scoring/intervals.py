@@ -21,7 +21,7 @@ from magnet_mm.analysis.bootstrap import (
     interval,
     resampled_totals,
 )
-from magnet_mm.evaluation.boundary_iou import BOUNDARY_COUNTS, BOUNDARY_IOU, boundary_iou
+from magnet_mm.evaluation.boundary_iou import BOUNDARY_IOU, boundary_items
 from magnet_mm.evaluation.generalized_scores import generalized_iou
 from magnet_mm.evaluation.results_io import Item
 from magnet_mm.evaluation.scores import PRECISION_TENTHS, STANDARD, Scoring
@@ -119,8 +119,9 @@ def _parts(items: Sequence[Item], scoring: Scoring) -> dict[str, tuple[np.ndarra
         parts[f'P@{level / 100:g}'] = hits, one
     for kind, chosen in _kinds(items).items():
         parts[f'oIoU/{kind}'] = intersection * chosen, union * chosen
-    if BOUNDARY_COUNTS[0] in items[0]:
-        parts[BOUNDARY_IOU] = np.array([boundary_iou(item) for item in items]), one
+    boundaries = boundary_items(items)
+    if boundaries is not None:
+        parts[BOUNDARY_IOU] = np.array([STANDARD.iou(item) for item in boundaries]), one
     return parts
 
 

@@ -28,7 +28,7 @@ def test_items_and_targets(benchmark):
 
 
 def test_names(root):
-    with pytest.raises(ConfigError, match='no such data set. Shipped are grefcoco, grefshapes, jsonl, r'):
+    with pytest.raises(ConfigError, match='Shipped are grefcoco, grefshapes, jsonl, r'):
         Benchmark(root, 'refcocos', 'val')
 
 

@@ -137,6 +137,17 @@ def test_rules_score_as_the_metric(benchmark, root, rule):
         assert (evaluation.scores, evaluation.protocol) == (scores, protocol)
 
 
+def test_boundaries(benchmark, write_masks):
+    # Within 1 pixel of the outside (2 % of a diagonal of 50): 28 of 8 x 8 pixels and 20 of 8 x 4,
+    # of which 8 + 6 are in both; 20 of 6 x 6 and 14 of 6 x 3, 6 + 4 in both.
+    referee = Referee(benchmark, ['original'], boundary=True)
+    (evaluation,) = referee.evaluate(Submission(write_masks(MASKS), benchmark))
+    expected = 25 * (1 + 14 / 34 + 10 / 24)
+    assert evaluation.scores['Boundary IoU'] == pytest.approx(expected)
+    low, high = evaluation.ratios.intervals(50)['Boundary IoU']
+    assert low <= expected <= high
+
+
 def test_masks_of_a_released_code(benchmark, root, write_masks):
     submission = Submission(write_masks(MASKS), benchmark)
     _, evaluation = Referee(benchmark, ['original'], rule='cris').evaluate(submission)
