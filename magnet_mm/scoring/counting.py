@@ -28,10 +28,12 @@ Pair = tuple[dict, dict]  # predicted and true mask, RLE of one size
 
 def count_pixels(pairs: Sequence[Pair]) -> np.ndarray:
     """Intersection, union and predicted pixels of pairs of RLE, int64 [N, 3]."""
-    predicted = coco_mask.area([pair[0] for pair in pairs]).astype(np.int64)
-    true = coco_mask.area([pair[1] for pair in pairs]).astype(np.int64)
-    shared = coco_mask.area([coco_mask.merge(pair, intersect=True) for pair in pairs])
-    intersection = shared.astype(np.int64)
+    # one at a time: with numpy 2, pycocotools takes no list of more than 255
+    areas = [
+        [coco_mask.area(mask) for mask in (coco_mask.merge(pair, intersect=True), *pair)]
+        for pair in pairs
+    ]
+    intersection, predicted, true = np.array(areas, dtype=np.int64).reshape(-1, 3).T
     return np.stack([intersection, predicted + true - intersection, predicted], axis=1)
 
 
