@@ -29,7 +29,6 @@ STAGES = dict(
     lts=[1, 2, 3],
     vlt=[1, 2, 3],
 )
-FASTEST = 'lts'  # the others, a minute and more each, in `make test-faults`
 
 
 @pytest.mark.parametrize('method', STAGES)
@@ -55,11 +54,8 @@ def test_language_inside_the_image_encoder_is_refused(small_config, save_checkpo
     assert not list(tmp_path.glob('lavt*'))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    'method',
-    [one if one == FASTEST else pytest.param(one, marks=pytest.mark.faults) for one in STAGES],
-)
+@pytest.mark.faults  # writing ONNX takes half a minute and more each
+@pytest.mark.parametrize('method', STAGES)
 def test_two_files(method, small_config, save_checkpoint, tmp_path, monkeypatch):
     import onnx
 

@@ -96,7 +96,7 @@ def test_drawn(trained):
     assert sheet.shape[0] > 2 * SIZE and sheet.std() > 10
 
 
-@pytest.mark.slow
+@pytest.mark.faults  # writing ONNX takes ten seconds each
 def test_exported(trained):
     out = trained.work_dir / 'small.onnx'
     files = export_checkpoint(trained.config, 'small.py', trained.work_dir / 'epoch_2.pth', out)
