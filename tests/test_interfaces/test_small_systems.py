@@ -19,6 +19,8 @@ from magnet_mm.engine.run_setup import runtime
 from magnet_mm.refshapes import write_refshapes
 from magnet_mm.visualization import ReferringVisualizer
 
+pytestmark = pytest.mark.xdist_group('small_systems')  # each is trained once
+
 
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory):
