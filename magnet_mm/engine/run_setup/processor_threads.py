@@ -45,7 +45,7 @@ def use_free_cores(seconds: float = 0.5) -> int:
     if not threads_are_ours():
         return threads
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    busy = busy_cores(seconds)
+    busy = min(cores, busy_cores(seconds))  # ticks are counted late
     free = max(1, round(cores - busy))
     if free < threads:
         torch.set_num_threads(free)
