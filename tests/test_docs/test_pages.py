@@ -159,7 +159,7 @@ SYBIL = Sybil(
 
 
 @pytest.fixture(scope='module')
-def checkout(tmp_path_factory, random_weights) -> Path:
+def checkout(tmp_path_factory, random_weights, model_in_box) -> Path:
     """A directory like a checkout after ``make demo``: small RefShapes data, random weights."""
     root = tmp_path_factory.mktemp('checkout')
     for name in ('docs', 'tools'):
