@@ -53,5 +53,5 @@ model = dict(
     ],
 )
 
-train_cfg = dict(max_epochs=5)  # as many as two cores train in 450 s
+train_cfg = dict(max_epochs=5)  # three are not enough (docs/ablations.md)
 param_scheduler = [dict(_base_.param_scheduler[0], end=50), _base_.param_scheduler[1]]  # warm-up

@@ -66,7 +66,7 @@ class GeneralizedReferringMetric(ReferringMetric):
                 f'GeneralizedReferringMetric: protocol should be one of {", ".join(PROTOCOLS)}, '
                 f'got {protocol!r}'
             )
-        self.protocol = protocol
+        self._score = PROTOCOLS[protocol]
         if self.rule != 'standard':
             raise ConfigError(
                 'GeneralizedReferringMetric has the rule of ReLA already, and no other: leave out '
@@ -119,7 +119,7 @@ class GeneralizedReferringMetric(ReferringMetric):
 
     def score(self, items: Sequence[Item]) -> dict[str, float]:
         """Return the scores of the protocol."""
-        return PROTOCOLS[self.protocol](items)
+        return self._score(items)
 
 
 def _with_mask(sample: dict) -> dict:
