@@ -14,7 +14,7 @@ from typing import Any
 
 import mmcv
 import numpy as np
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from pycocotools import mask as coco_mask
@@ -77,7 +77,10 @@ class Benchmark:
     """
 
     def __init__(self, root: str | os.PathLike[str], name: str, split: str) -> None:
-        settings, self.input_size = _settings(os.fspath(root), name, split)
+        settings, steps = _settings(os.fspath(root), name, split)
+        width, height = steps['Resize'].scale
+        self.input_size: Size = (height, width)
+        self._tolerance = steps['LoadReferringMask'].get('size_tolerance', 0)
         settings.update(split=split, test_mode=True, pipeline=[], lazy_init=False)
         self.generalized = settings['type'] == 'GeneralizedReferringDataset'
         with DefaultScope.overwrite_default_scope('mmseg'):
@@ -139,7 +142,7 @@ class Benchmark:
         )
         if item.ref_id not in self._targets:
             where = f'{info["ann_file"]}: annotation {info.get("ann_id")} of ref {item.ref_id}'
-            self._targets[item.ref_id] = target_rle(info, *item.size, where)
+            self._targets[item.ref_id] = target_rle(info, *item.size, where, self._tolerance)
         return item
 
     def _size(self, info: dict[str, Any]) -> Size:
@@ -167,15 +170,15 @@ def resized_mask(
     return np.asfortranarray(resized)
 
 
-def _settings(root: str, name: str, split: str) -> tuple[dict[str, Any], Size]:
-    """Config of a test data set, and the input size of its pipeline."""
+def _settings(root: str, name: str, split: str) -> tuple[dict[str, Any], dict[str, ConfigDict]]:
+    """Config of a test data set, and the steps of its pipeline by type."""
     folder = config_folder() / '_base_/datasets'
     if name.endswith('.jsonl'):
-        settings, size = _settings(root, 'jsonl', split)
-        return {**settings, 'ann_file': name, 'dataset_name': Path(name).stem}, size
+        settings, steps = _settings(root, 'jsonl', split)
+        return {**settings, 'ann_file': name, 'dataset_name': Path(name).stem}, steps
     name = OTHER_NAMES.get(name, name)
-    known = {path.stem for path in folder.glob('*.py')}
-    known = sorted(one for one in known if one != 'mixed' and '_mmdet' not in one)
+    # a name with "_" is another layout or pipeline of a data set that is there
+    known = sorted(p.stem for p in folder.glob('*.py') if p.stem != 'mixed' and '_' not in p.stem)
     if name not in known:
         raise ConfigError(
             f'--dataset {name}: there is no such data set. Shipped are {", ".join(known)}; own '
@@ -186,5 +189,4 @@ def _settings(root: str, name: str, split: str) -> tuple[dict[str, Any], Size]:
     if name in _PARTS:
         settings.update(Config.fromfile(folder / f'{name}.py')[name])
     settings.update(config.get('special_splits', {}).get(split, {}).get('dataset', {}))
-    (width, height), *_ = [step.scale for step in config.test_pipeline if step.type == 'Resize']
-    return settings, (height, width)
+    return settings, {step.type: step for step in settings['pipeline']}

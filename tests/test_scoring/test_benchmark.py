@@ -6,8 +6,10 @@ from __future__ import annotations
 import pytest
 from pycocotools import mask as coco_mask
 
+from magnet_mm.apis.config_files import config_folder
 from magnet_mm.errors import ConfigError
 from magnet_mm.scoring import Benchmark
+from magnet_mm.scoring.benchmark import _settings
 
 
 def test_items_and_targets(benchmark):
@@ -28,8 +30,16 @@ def test_items_and_targets(benchmark):
 
 
 def test_names(root):
-    with pytest.raises(ConfigError, match='Shipped are grefcoco, grefshapes, jsonl, r'):
+    with pytest.raises(ConfigError, match='Shipped are grefcoco, .*refcoco, .*refshapes'):
         Benchmark(root, 'refcocos', 'val')
+
+
+def test_every_shipped_data_set_has_a_benchmark():
+    for path in (config_folder() / '_base_/datasets').glob('*.py'):
+        if path.stem != 'mixed' and '_' not in path.stem:
+            settings, steps = _settings('root', path.stem, 'val')
+            assert settings['data_root'] == 'root' and len(steps['Resize'].scale) == 2
+            assert 'LoadReferringMask' in steps
 
 
 def test_description(benchmark):

@@ -30,6 +30,17 @@ from magnet_mm.evaluation import decode_mask, encode_mask  # noqa: E402
 from magnet_mm.json_lines import write_lines  # noqa: E402
 from magnet_mm.scoring import Benchmark  # noqa: E402
 
+# The peak is read inside: that which the parent sees counts the parent's own memory at the fork.
+SCORE = """
+import sys
+from magnet_mm.cli import main
+code = main(sys.argv[1:])
+with open('/proc/self/status') as file:
+    peak = next(line for line in file if line.startswith('VmHWM'))
+print(peak.split()[1], file=sys.stderr)
+sys.exit(code)
+"""
+
 
 def predictions(benchmark: Benchmark, seed: int = 0) -> Iterator[dict]:
     """Yield the lines of a model that misses each object by up to 20 pixels."""
@@ -44,17 +55,19 @@ def measure(share: float, folder: Path) -> dict:
     write_imitation(folder / 'data', share)
     benchmark = Benchmark(folder / 'data', 'refcoco', 'val')
     write_lines(folder / 'predictions.jsonl', predictions(benchmark))
-    command = [sys.executable, '-m', 'magnet_mm.cli', 'score', str(folder / 'predictions.jsonl')]
+    command = [sys.executable, '-c', SCORE, 'score', str(folder / 'predictions.jsonl')]
     command += ['--data', str(folder / 'data'), '--dataset', 'refcoco', '--split', 'val']
     threads = dict(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1', MKL_NUM_THREADS='1')
     start = time.perf_counter()
-    subprocess.run(command, check=True, env={**os.environ, **threads}, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return dict(
         sentences=len(benchmark.items),
         wall_seconds=round(time.perf_counter() - start, 1),
         processor_seconds=round(used.ru_utime + used.ru_stime, 1),
-        peak_megabytes=round(used.ru_maxrss / 1024),
+        peak_megabytes=round(int(done.stderr.split()[-1]) / 1024),
     )
 
 
