@@ -24,7 +24,7 @@ _OTHER_SIDE = {'left': 'right', 'right': 'left'}
 
 
 @dataclass(frozen=True)
-class Scene:
+class PictureContent:
     """What the annotations say is in a picture.
 
     Attributes:
@@ -77,7 +77,9 @@ def mirrored(sentence: str) -> str:
     return _SIDE.sub(lambda match: _like(match[0], _OTHER_SIDE[match[0].lower()]), sentence)
 
 
-def absent_edits(sentence: str, scene: Scene, rng: np.random.Generator) -> list[AbsentEdit]:
+def absent_edits(
+    sentence: str, scene: PictureContent, rng: np.random.Generator
+) -> list[AbsentEdit]:
     """Return an edit of a noun and one of a colour after which nothing is meant, where possible.
 
     A noun becomes a category of its own kind (a shape of RefShapes, a category of COCO) of which
@@ -101,7 +103,7 @@ def absent_edits(sentence: str, scene: Scene, rng: np.random.Generator) -> list[
     return edits
 
 
-def _other_nouns(words: Sequence[str], scene: Scene) -> tuple[int, list[str]] | None:
+def _other_nouns(words: Sequence[str], scene: PictureContent) -> tuple[int, list[str]] | None:
     """Place of the noun and what it may become."""
     if scene.categories is None:
         return None
@@ -115,7 +117,7 @@ def _other_nouns(words: Sequence[str], scene: Scene) -> tuple[int, list[str]] | 
     return None
 
 
-def _other_colours(words: Sequence[str], scene: Scene) -> tuple[int, list[str]] | None:
+def _other_colours(words: Sequence[str], scene: PictureContent) -> tuple[int, list[str]] | None:
     """Place of the colour and what it may become."""
     known: Collection[str]
     if scene.colours is None:

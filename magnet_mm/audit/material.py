@@ -13,7 +13,7 @@ import numpy as np
 from mmengine import fileio
 
 from magnet_mm.analysis.item_source import ItemSource
-from magnet_mm.audit.edits import Scene
+from magnet_mm.audit.edits import PictureContent
 from magnet_mm.datasets import JsonLinesReferringDataset
 from magnet_mm.datasets.sentence_sampling import shuffle_within_images
 from magnet_mm.errors import DataError
@@ -52,7 +52,7 @@ class Material:
     """
 
     subjects: Sequence[Subject]
-    scenes: Mapping[Any, Scene]
+    scenes: Mapping[Any, PictureContent]
     objects_in_split: int
     left_out: int
 
@@ -106,15 +106,17 @@ def _shuffled(items: list[dict]) -> dict[int, str]:
     return {item['place']: item['expression'] for item in exchanged}
 
 
-def _scenes(dataset: Any, infos: Sequence[dict], images: set) -> dict[Any, Scene]:
+def _scenes(dataset: Any, infos: Sequence[dict], images: set) -> dict[Any, PictureContent]:
     sentences: dict[Any, list[str]] = defaultdict(list)
     for info in infos:
         sentences[info['img_id']].append(info['expression'])
     if isinstance(dataset, JsonLinesReferringDataset):  # tells masks alone
-        return {image: Scene(sentences=sentences[image]) for image in images}
+        return {image: PictureContent(sentences=sentences[image]) for image in images}
     categories, colours = _annotated_objects(dataset.ann_file, images)
     return {
-        image: Scene(categories and categories[image], colours and colours[image], sentences[image])
+        image: PictureContent(
+            categories and categories[image], colours and colours[image], sentences[image]
+        )
         for image in images
     }
 

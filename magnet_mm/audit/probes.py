@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from magnet_mm.audit.edits import (
-    Scene,
+    PictureContent,
     absent_edits,
     mirrored,
     permuted,
@@ -55,7 +55,7 @@ class Question:
         return self.probe.startswith('mirrored')
 
 
-def questions(subject: Subject, scene: Scene, seed: int) -> Iterator[Question]:
+def questions(subject: Subject, scene: PictureContent, seed: int) -> Iterator[Question]:
     """Yield what is asked for a subject; a probe that does not apply to it makes no question.
 
     Args:

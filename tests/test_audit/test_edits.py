@@ -8,7 +8,7 @@ import pytest
 
 from magnet_mm.audit.edits import (
     AbsentEdit,
-    Scene,
+    PictureContent,
     absent_edits,
     mirrored,
     permuted,
@@ -16,7 +16,7 @@ from magnet_mm.audit.edits import (
 )
 from magnet_mm.audit.words import COCO_NOUNS
 
-SHAPES = Scene(frozenset({'circle', 'cross', 'square'}), frozenset({'red', 'blue'}))
+SHAPES = PictureContent(frozenset({'circle', 'cross', 'square'}), frozenset({'red', 'blue'}))
 
 
 def rng(seed=0):
@@ -65,14 +65,16 @@ def test_of_refshapes_the_annotations_say_what_is_absent():
 
 
 def test_words_that_cannot_be_exchanged():
-    everything = Scene(frozenset({'circle', 'cross', 'square', 'triangle'}), frozenset({'red'}))
+    everything = PictureContent(
+        frozenset({'circle', 'cross', 'square', 'triangle'}), frozenset({'red'})
+    )
     assert [e.word for e in absent_edits('red circle', everything, rng())] == ['colour']
     assert absent_edits('leftmost thing', SHAPES, rng()) == []
-    assert [e.word for e in absent_edits('red circle', Scene(), rng())] == ['colour']
+    assert [e.word for e in absent_edits('red circle', PictureContent(), rng())] == ['colour']
 
 
 def test_of_coco_categories_are_known_and_colours_guessed():
-    scene = Scene(frozenset({'person', 'dog'}), None, ('man in red', 'white dog'))
+    scene = PictureContent(frozenset({'person', 'dog'}), None, ('man in red', 'white dog'))
     for seed in range(10):
         noun, colour = absent_edits('Man, in red', scene, rng(seed))
         new = noun.text.split(',')[0]
