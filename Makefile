@@ -95,7 +95,7 @@ test: $(READY) browser
 	$(call end,test)
 
 test-faults: $(READY)
-	$(PY) -m pytest -m faults -n auto --dist loadgroup --maxschedchunk 1 -rP
+	$(PY) -m pytest -m faults -s
 
 docs: $(READY)
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
